@@ -1,0 +1,162 @@
+"""Every message between the gateway and a worker, grouped by direction.
+
+gateway -> worker    Load, then any number of Infer and Cancel, then Stop (or end of file)
+worker -> gateway    Ready or LoadFailed once; then exactly one Result or Failed per Infer
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from runtimes.contract.codes import Code
+from runtimes.contract.tensor import Signature, Tensor, TensorSpec
+
+OptionValue = str | int | float | bool
+
+
+class ProtocolError(Exception):
+    """The other side sent something that is not in this file."""
+
+
+# ---- what a worker is told about its model -----------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """How requests are joined: up to `max_batch_size` rows, waiting at most `max_queue_delay_us`.
+
+    A delay of 0 still joins what is already waiting.
+    """
+
+    max_queue_delay_us: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WarmupSample:
+    """One request to run before a worker is ready; shapes in `inputs` are concrete."""
+
+    name: str
+    inputs: tuple[TensorSpec, ...]
+    fill: str = "zero"
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """All a worker needs to load one version of one model.
+
+    `artifact` is the absolute path of the file or folder the runtime opens. `inputs` and `outputs`
+    are what the configuration declares, empty where the artifact is to tell. `max_batch_size` is
+    None where it is to be derived, 0 where the model has no batch dimension. `precision` is
+    `fp32`, `tf32` or `fp16`; `device` is `auto`, `cpu` or `cuda:N`.
+    """
+
+    model: str
+    version: int
+    runtime: str
+    artifact: str
+    device: str = "auto"
+    precision: str = "fp32"
+    threads: int = 1
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+    max_batch_size: int | None = None
+    batching: Batching | None = None
+    warmup: tuple[WarmupSample, ...] = ()
+    options: Mapping[str, OptionValue] = field(default_factory=dict)
+
+
+# ---- gateway -> worker -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Load this model; answered by Ready or LoadFailed."""
+
+    spec: ModelSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Infer:
+    """Compute `outputs` (empty means all) from `inputs`; answered by Result or Failed.
+
+    `deadline_ns` is on the machine's monotonic clock, 0 where there is none.
+    """
+
+    id: int
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[str, ...] = ()
+    deadline_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Nobody waits for request `id` any more; it still gets its one ending."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Finish what is queued, then exit."""
+
+
+# ---- worker -> gateway -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The model is loaded, proven to be on its device, and warm.
+
+    `max_batch_size` is 0 for a model without a batch dimension. `facts` are short details for
+    people: framework version, execution providers, where the signature came from.
+    """
+
+    signature: Signature
+    max_batch_size: int
+    device: str
+    load_ns: int
+    warmup_ns: int
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadFailed:
+    """The model cannot be served; `reason` is written for the person who published it."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Where a request's time in the worker went, in nanoseconds, and how many rows it ran with."""
+
+    queue_ns: int = 0
+    compute_input_ns: int = 0
+    compute_infer_ns: int = 0
+    compute_output_ns: int = 0
+    batch_rows: int = 1
+    leads: bool = True
+    """True for exactly one request of each batch, so that executions can be counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The answer to request `id`."""
+
+    id: int
+    outputs: tuple[Tensor, ...]
+    timings: Timings = Timings()
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Request `id` ended without an answer."""
+
+    id: int
+    code: Code
+    message: str
+
+
+Message = Load | Infer | Cancel | Stop | Ready | LoadFailed | Result | Failed

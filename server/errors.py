@@ -1,0 +1,105 @@
+"""The error tree of the gateway; it knows no protocol, only codes.
+
+    ServingError
+    ├── InvalidArgument      the request is wrong; sending it again will not help
+    ├── NotFound             no such model, version or route
+    ├── TooLarge             over a size limit; the message names the setting
+    ├── Unavailable          not ready, worker lost or shutting down; may be sent again
+    ├── Overloaded           too much in flight; `retry_after` says when to come back
+    ├── DeadlineExceeded     the caller's time ran out
+    ├── Cancelled            the caller went away
+    ├── Unsupported          understood, but not offered here
+    └── Internal             our fault, or the model's
+
+Messages reach clients: they name the field and what was expected, never a path or a traceback.
+"""
+
+from __future__ import annotations
+
+from runtimes.contract.codes import Code
+
+
+class ServingError(Exception):
+    """A request ended without an answer; `code` says why in protocol-neutral terms."""
+
+    code: Code = Code.INTERNAL
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.retry_after = retry_after
+
+
+class InvalidArgument(ServingError):
+    """The request contradicts the protocol or the model's signature."""
+
+    code = Code.INVALID_ARGUMENT
+
+
+class NotFound(ServingError):
+    """The model or version named in the request is unknown."""
+
+    code = Code.NOT_FOUND
+
+
+class TooLarge(ServingError):
+    """The request is over a size limit."""
+
+    code = Code.TOO_LARGE
+
+
+class Unavailable(ServingError):
+    """Known, but not able to answer at this moment."""
+
+    code = Code.UNAVAILABLE
+
+
+class Overloaded(ServingError):
+    """Refused at the door because too much is already in flight."""
+
+    code = Code.OVERLOADED
+
+
+class DeadlineExceeded(ServingError):
+    """The request's deadline passed before it was computed."""
+
+    code = Code.DEADLINE_EXCEEDED
+
+
+class Cancelled(ServingError):
+    """The caller gave up."""
+
+    code = Code.CANCELLED
+
+
+class Unsupported(ServingError):
+    """The protocol has it; this server does not offer it."""
+
+    code = Code.UNSUPPORTED
+
+
+class Internal(ServingError):
+    """The model or the server failed while computing."""
+
+    code = Code.INTERNAL
+
+
+_BY_CODE: dict[Code, type[ServingError]] = {
+    kind.code: kind
+    for kind in (
+        InvalidArgument,
+        NotFound,
+        TooLarge,
+        Unavailable,
+        Overloaded,
+        DeadlineExceeded,
+        Cancelled,
+        Unsupported,
+        Internal,
+    )
+}
+
+
+def error_for(code: Code, message: str) -> ServingError:
+    """The error class that stands for `code`, as received from a worker."""
+    return _BY_CODE.get(code, Internal)(message)

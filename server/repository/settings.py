@@ -1,0 +1,53 @@
+"""What is configured for one model, whichever file it came from; all fields are already checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from runtimes.contract.messages import Batching, OptionValue, WarmupSample
+from runtimes.contract.tensor import TensorSpec
+
+
+class Precision(StrEnum):
+    """How exact FP32 arithmetic is; means the same in every runtime."""
+
+    FP32 = "fp32"
+    TF32 = "tf32"
+    FP16 = "fp16"
+
+
+@dataclass(frozen=True, slots=True)
+class VersionPolicy:
+    """Which versions are aspired: the `latest` n, the `specific` ones, or all (neither set)."""
+
+    latest: int | None = 1
+    specific: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """One model's settings.
+
+    `runtime` is "" where the artifact decides. `inputs` and `outputs` carry full shapes, batch
+    dimension included (-1), and are empty where the artifact tells. `max_batch_size` is None to
+    derive it, 0 for a model without a batch dimension. `devices` are dealt to the workers in turn.
+    `output_labels` gives, for an output's name, the label of each class index.
+    """
+
+    name: str
+    runtime: str = ""
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+    max_batch_size: int | None = None
+    batching: Batching | None = None
+    version_policy: VersionPolicy = field(default_factory=VersionPolicy)
+    workers: int = 1
+    devices: tuple[str, ...] = ("auto",)
+    threads: int | None = None
+    precision: Precision = Precision.FP32
+    default_artifact: str = ""
+    options: Mapping[str, OptionValue] = field(default_factory=dict)
+    output_labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    warmup: tuple[WarmupSample, ...] = ()
