@@ -1,129 +1,121 @@
-"""The one path from every frontend to a model: infer, metadata, readiness, statistics.
-
-Frontends depend on these two protocols alone, so that a frontend is tested with a small double and
-may one day live in a process of its own.
-"""
+"""The one path from every frontend to a model: infer, metadata, readiness, statistics."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+import time
+from collections.abc import Sequence
 
-from runtimes.contract.tensor import Signature
-from server.inference import InferenceRequest, InferenceResponse
-from server.repository.settings import ModelSettings
+from server.errors import NotFound, ServingError, Unavailable
+from server.inference import InferenceRequest, InferenceResponse, check
+from server.lifecycle.manager import LifecycleManager
+from server.lifecycle.states import State
+from server.lifecycle.version import Handle
+from server.planes import SERVER_NAME as SERVER_NAME
+from server.planes import ControlPlane as ControlPlane
+from server.planes import DataPlane as DataPlane
+from server.planes import IndexEntry as IndexEntry
+from server.planes import ModelMetadata
+from server.statistics import BatchStatistics as BatchStatistics
+from server.statistics import Duration as Duration
+from server.statistics import ModelStatistics
+from server.telemetry.recorder import Recorders
 
-SERVER_NAME = "underway"
-
-
-@dataclass(frozen=True, slots=True)
-class ModelMetadata:
-    """What a client may know of a ready version.
-
-    `versions` are all ready versions, ascending. `max_batch_size` is 0 without a batch dimension.
-    `platform` is the Open Inference Protocol's word for the artifact, such as `onnxruntime_onnx`.
-    """
-
-    name: str
-    version: int
-    versions: tuple[int, ...]
-    platform: str
-    runtime: str
-    signature: Signature
-    max_batch_size: int
-    settings: ModelSettings
+PLATFORMS = {
+    "onnx": "onnxruntime_onnx",
+    "torchscript": "pytorch_libtorch",
+    "savedmodel": "tensorflow_savedmodel",
+}
+"""The Open Inference Protocol's words for the artifact each runtime serves."""
 
 
-@dataclass(frozen=True, slots=True)
-class IndexEntry:
-    """One line of the repository index; `state` is a word of `lifecycle.states`."""
+class ServingDataPlane:
+    """Answers for all models of one lifecycle manager; see planes.DataPlane."""
 
-    name: str
-    version: str
-    state: str
-    reason: str = ""
+    def __init__(self, manager: LifecycleManager, recorders: Recorders) -> None:
+        self._manager = manager
+        self._recorders = recorders
+        self._stopping = False
 
-
-@dataclass(slots=True)
-class Duration:
-    """How often something happened and how long it took in all."""
-
-    count: int = 0
-    ns: int = 0
-
-    def add(self, ns: int, count: int = 1) -> None:
-        """Count `count` more, together taking `ns`."""
-        self.count += count
-        self.ns += ns
-
-
-@dataclass(slots=True)
-class BatchStatistics:
-    """Executions of one batch size."""
-
-    compute_input: Duration = field(default_factory=Duration)
-    compute_infer: Duration = field(default_factory=Duration)
-    compute_output: Duration = field(default_factory=Duration)
-
-
-@dataclass(slots=True)
-class ModelStatistics:
-    """Running totals of one model version, as the statistics extension tells them.
-
-    `inference_count` counts rows, `execution_count` batches. `last_inference_ms` is since 1970.
-    """
-
-    name: str
-    version: int
-    last_inference_ms: int = 0
-    inference_count: int = 0
-    execution_count: int = 0
-    success: Duration = field(default_factory=Duration)
-    fail: Duration = field(default_factory=Duration)
-    queue: Duration = field(default_factory=Duration)
-    compute_input: Duration = field(default_factory=Duration)
-    compute_infer: Duration = field(default_factory=Duration)
-    compute_output: Duration = field(default_factory=Duration)
-    batches: dict[int, BatchStatistics] = field(default_factory=dict)
-
-
-class DataPlane(Protocol):
-    """What frontends ask about models. `version` is "" for the default version everywhere.
-
-    Unknown models and versions raise NotFound, known ones that cannot answer raise Unavailable.
-    """
+    def stop_admitting(self) -> None:
+        """Be not ready from here on; requests already let in are still answered."""
+        self._stopping = True
 
     async def infer(self, request: InferenceRequest, protocol: str) -> InferenceResponse:
-        """Answer `request`; `protocol` (`rest` or `grpc`) labels the metrics.
+        """Answer `request` by its model, or raise the ServingError it ends with."""
+        started = time.monotonic_ns()
+        try:
+            handle = self._manager.acquire(request.model, request.version)
+        except ServingError as error:
+            self._recorders.unknown(protocol, error.code)
+            raise
+        with handle:
+            try:
+                return await self._answer(handle, request, protocol, started)
+            except ServingError as error:
+                handle.recorder.failure(protocol, started, error.code)
+                raise
 
-        Cancelling the awaiting task cancels the request in the worker.
-        """
+    async def _answer(
+        self, handle: Handle, request: InferenceRequest, protocol: str, started: int
+    ) -> InferenceResponse:
+        ready = handle.ready
+        check(request, ready.signature, ready.max_batch_size)
+        handle.recorder.in_flight.inc()
+        try:
+            result = await handle.infer(request)
+        finally:
+            handle.recorder.in_flight.dec()
+        shape = request.inputs[0].shape if request.inputs else ()
+        rows = shape[0] if ready.max_batch_size and shape else 1
+        handle.recorder.success(protocol, started, rows, result.timings)
+        return InferenceResponse(
+            request.model, str(handle.version), request.id, result.outputs, result.timings
+        )
 
     def live(self) -> bool:
-        """True while the gateway's own loop runs."""
+        """True: whoever can ask is answered by a running loop."""
+        return True
 
     def ready(self) -> bool:
-        """True when every model has a ready version and the server is not stopping."""
+        """True once the models found at the start are settled and one of them serves."""
+        if self._stopping or not self._manager.settled:
+            return False
+        models = self._manager.models
+        return not models or any(v.state is State.READY for v in self._manager.versions())
 
     def model_ready(self, model: str, version: str) -> bool:
-        """True when that version (or the default) can answer; NotFound when unknown."""
+        """True when that version has a worker to ask."""
+        try:
+            found = self._manager.find(model, version)
+        except Unavailable:
+            return False
+        return found.pool is not None and found.pool.is_ready
 
     def metadata(self, model: str, version: str) -> ModelMetadata:
         """What the version's artifact and settings say."""
+        found = self._manager.find(model, version)
+        versions = self._manager.models[model].versions.values()
+        ready = found.ready
+        assert ready is not None  # noqa: S101  # find() returns READY versions only
+        return ModelMetadata(
+            name=model,
+            version=found.version,
+            versions=tuple(sorted(v.version for v in versions if v.state is State.READY)),
+            platform=PLATFORMS.get(found.runtime, found.runtime),
+            runtime=found.runtime,
+            signature=ready.signature,
+            max_batch_size=ready.max_batch_size,
+            settings=found.settings,
+        )
 
     def statistics(self, model: str, version: str) -> Sequence[ModelStatistics]:
-        """Totals of one version, of all of one model (version ""), or of all (model "")."""
-
-
-class ControlPlane(Protocol):
-    """What frontends ask about the repository."""
-
-    def index(self, ready_only: bool) -> Sequence[IndexEntry]:
-        """Every known model version with its state, by name and version."""
-
-    async def load(self, model: str, parameters: Mapping[str, str | bool | int | bytes]) -> None:
-        """Load or reload `model` from the repository; Unsupported while control is off."""
-
-    async def unload(self, model: str, unload_dependents: bool) -> None:
-        """Unload `model`; Unsupported while control is off."""
+        """Totals of one version, of one model's ready versions, or of all ready versions."""
+        if model and version:
+            found = [self._manager.find(model, version)]
+        elif model:
+            if model not in self._manager.models:
+                raise NotFound(f"Request for unknown model: '{model}' is not found")
+            found = list(self._manager.models[model].versions.values())
+        else:
+            found = list(self._manager.versions())
+        return [v.recorder.statistics for v in found if v.recorder and v.state is State.READY]

@@ -75,7 +75,7 @@ class FrameReader:
             if body_start + body_size > self._end:
                 self._await_body(header, body_size, view[body_start : self._end])
                 break
-            body = bytes(view[body_start : body_start + body_size])
+            body = bytearray(view[body_start : body_start + body_size])
             self._start = body_start + body_size
             messages.append(decode(header, body))
         if self._start == self._end:

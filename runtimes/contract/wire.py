@@ -68,7 +68,7 @@ def decode(header: bytes, body: Buffer) -> Message:
     try:
         fields = json.loads(header)
         return _DECODERS[fields[0]](fields, memoryview(body))
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+    except (LookupError, RecursionError, TypeError, ValueError, AttributeError) as error:
         raise ProtocolError(f"malformed message: {type(error).__name__}: {error}") from error
 
 

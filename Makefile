@@ -1,0 +1,53 @@
+# demo and test set up everything they need; the others assume nothing either.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO ?= .demo/models
+PIP_FLAGS := --quiet --disable-pip-version-check
+
+.PHONY: demo test check protos clean help
+
+help: ## Show this list
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(VENV)/.demo ## Build the demo models, serve them, and print examples to try
+	@$(BIN)/underway demo $(DEMO) --serve
+
+test: $(VENV)/.dev .venvs/clients/.ready .venvs/onnx/.ready ## Set up everything and run the tests
+	@tests/e2e/fetch_libb64.sh $(CURDIR)/.venvs/clients/lib
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(VENV)/.dev ## Formatting, lint, types, import directions, generated code
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python -m protos.generate --check
+
+protos: $(VENV)/.dev ## Generate the code of protos/ and the JSON Schema of model.yaml
+	@$(BIN)/python -m protos.generate
+	@$(BIN)/python -m server.repository.schema
+
+clean: ## Remove environments and demo models
+	rm -rf $(VENV) .venvs .demo
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Underway needs Python 3.11 or newer: make PYTHON=python3.11")'
+	@echo "Creating $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml requirements/constraints.txt | $(VENV)/bin/python
+	@echo "Installing the server, PyTorch, TensorFlow and ONNX Runtime (about a minute, once) ..."
+	@$(BIN)/python -m pip install $(PIP_FLAGS) -c requirements/constraints.txt -e '.[server,torch,tensorflow,onnx,demo]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.demo
+	@echo "Installing the tools for tests ..."
+	@$(BIN)/python -m pip install $(PIP_FLAGS) -c requirements/constraints.txt -e '.[server,torch,tensorflow,onnx,demo,dev]'
+	@touch $@
+
+.venvs/%/.ready: requirements/%.txt
+	@echo "Creating .venvs/$* ..."
+	@$(PYTHON) -m venv .venvs/$*
+	@.venvs/$*/bin/python -m pip install $(PIP_FLAGS) -r $<
+	@touch $@

@@ -1,0 +1,68 @@
+"""Run one batch through a model so that every request in it gets exactly one ending."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+from runtimes.batching.assemble import BatchShapeError, join, split
+from runtimes.batching.decide import Waiting
+from runtimes.contract.codes import Code
+from runtimes.contract.messages import Failed, Result, Timings
+from runtimes.contract.tensor import Tensor
+from runtimes.runtime import LoadedModel
+
+MAX_REASON = 600
+
+Ending = Result | Failed
+
+
+def execute(model: LoadedModel, batch: Sequence[Waiting], taken_ns: int) -> Iterator[Ending]:
+    """Compute `batch`; if it fails, compute its members singly, so that only the bad one fails."""
+    try:
+        yield from _together(model, batch, taken_ns)
+    except Exception as error:  # whatever a model raises must not end the worker
+        if len(batch) == 1:
+            yield Failed(batch[0].request.id, Code.INTERNAL, _reason(error))
+            return
+        for single in batch:
+            yield from execute(model, [single], taken_ns)
+
+
+def _together(model: LoadedModel, batch: Sequence[Waiting], taken_ns: int) -> list[Ending]:
+    inputs = join([entry.request.inputs for entry in batch])
+    wanted = batch[0].request.outputs or tuple(spec.name for spec in model.signature.outputs)
+    joined_ns = time.monotonic_ns()
+    outputs = model.infer(inputs, wanted)
+    computed_ns = time.monotonic_ns()
+    shares = _shares(outputs, batch)
+    split_ns = time.monotonic_ns()
+    total = sum(entry.rows for entry in batch)
+    return [
+        Result(
+            entry.request.id,
+            share,
+            Timings(
+                queue_ns=taken_ns - entry.arrived_ns,
+                compute_input_ns=joined_ns - taken_ns,
+                compute_infer_ns=computed_ns - joined_ns,
+                compute_output_ns=split_ns - computed_ns,
+                batch_rows=total,
+                leads=index == 0,
+            ),
+        )
+        for index, (entry, share) in enumerate(zip(batch, shares, strict=True))
+    ]
+
+
+def _shares(outputs: Sequence[Tensor], batch: Sequence[Waiting]) -> list[tuple[Tensor, ...]]:
+    if len(batch) == 1:
+        return [tuple(outputs)]
+    return split(outputs, [entry.rows for entry in batch])
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, BatchShapeError):
+        return str(error)
+    text = str(error).strip() or type(error).__name__
+    return text if len(text) <= MAX_REASON else text[:MAX_REASON] + " …"

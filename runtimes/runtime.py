@@ -1,0 +1,61 @@
+"""What every runtime is: the protocol behind which a worker knows no framework."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from runtimes.contract.messages import ModelSpec
+from runtimes.contract.tensor import Signature, Tensor
+
+
+class LoadError(Exception):
+    """The artifact cannot be served; the text is for its publisher and holds no path."""
+
+
+class ModelError(Exception):
+    """The model failed on a request; the text is for the client and holds no path."""
+
+
+class LoadedModel(Protocol):
+    """One version of one model, in memory and on its device."""
+
+    @property
+    def signature(self) -> Signature:
+        """Inputs and outputs, batch dimension included, in the model's own order."""
+
+    @property
+    def max_batch_size(self) -> int:
+        """Rows one call may hold; 0 for a model without a batch dimension."""
+
+    @property
+    def device(self) -> str:
+        """Where it was proven to run: `cpu` or `cuda:N`."""
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """Short details for people."""
+
+    def infer(self, inputs: Sequence[Tensor], outputs: Sequence[str]) -> Sequence[Tensor]:
+        """The tensors named in `outputs` (never empty), in that order.
+
+        `inputs` are in any order and already fit the signature. Raises ModelError where the model
+        fails on them.
+        """
+
+
+class Runtime(Protocol):
+    """Knows one framework."""
+
+    @property
+    def name(self) -> str:
+        """The name models are configured with."""
+
+    def preload(self) -> None:
+        """Import the framework, so that a fork inherits it.
+
+        Neither runs an operation nor touches a GPU: a CUDA context does not survive a fork.
+        """
+
+    def load(self, spec: ModelSpec) -> LoadedModel:
+        """Load `spec.artifact`, prove its device and signature. Raises LoadError."""

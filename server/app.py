@@ -1,0 +1,151 @@
+"""The only place that builds things: starts the gateway bottom up and stops it top down."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import structlog
+from prometheus_client import CollectorRegistry, make_asgi_app
+
+from runtimes.contract.messages import ModelSpec
+from server.config import ConfigError, Settings
+from server.controlplane import ServingControlPlane
+from server.cpus import available_cpus
+from server.dataplane import ServingDataPlane
+from server.frontends.grpc import GrpcFrontend
+from server.frontends.http_server import HttpServer
+from server.frontends.limits import FrontendLimits
+from server.frontends.open_inference.servicer import OpenInferenceServicer
+from server.frontends.rest import create_app
+from server.lifecycle.manager import LifecycleManager
+from server.supply import Supply
+from server.telemetry.recorder import Recorders
+from server.workers.pool import PoolLimits, WorkerPool
+from server.workers.zygote import Zygotes
+
+log = structlog.get_logger()
+
+IMPORT_TIMEOUT = 120.0
+STOP_GRACE = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the server listens, ports as really bound."""
+
+    host: str
+    http_port: int
+    grpc_port: int
+    metrics_port: int
+
+
+class Gateway:
+    """The parts of one running server, in the order they start."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        registry = CollectorRegistry()
+        recorders = Recorders(registry)
+        self._supply = Supply(settings.model_repositories, available_cpus())
+        self._zygotes = Zygotes(settings.runtime_pythons, IMPORT_TIMEOUT)
+        pool_limits = PoolLimits(
+            settings.max_in_flight, settings.max_message_bytes * 2, settings.load_timeout,
+            STOP_GRACE,
+        )  # fmt: skip
+
+        def make_pool(spec: ModelSpec, devices: tuple[str, ...]) -> WorkerPool:
+            return WorkerPool(spec, devices, self._zygotes, pool_limits)
+
+        self._manager = LifecycleManager(
+            self._supply.describe, make_pool, recorders, settings.drain_timeout
+        )
+        self._data = ServingDataPlane(self._manager, recorders)
+        control = ServingControlPlane(self._manager)
+        limits = FrontendLimits(settings.max_message_bytes, version("underway"))
+        host, grace = settings.host, settings.drain_timeout
+        self._metrics = _listen(
+            "metrics-port", settings.metrics_port,
+            lambda: HttpServer(make_asgi_app(registry), host, settings.metrics_port, 1),
+        )  # fmt: skip
+        rest = create_app(self._data, control, limits)
+        self._rest = _listen(
+            "http-port", settings.http_port,
+            lambda: HttpServer(rest, host, settings.http_port, grace),
+        )  # fmt: skip
+        servicer = OpenInferenceServicer(self._data, control, limits)
+        self._grpc = GrpcFrontend([servicer], self._data, limits)
+
+    async def start(self) -> Addresses:
+        """Listen, and begin to load what the repositories hold."""
+        await self._metrics.start()
+        await self._rest.start()
+        try:
+            grpc_port = await self._grpc.start(self._settings.host, self._settings.grpc_port)
+        except (OSError, RuntimeError):
+            raise ConfigError(_taken("grpc-port", self._settings.grpc_port)) from None
+        addresses = Addresses(self._settings.host, self._rest.port, grpc_port, self._metrics.port)
+        log.info("listening", host=addresses.host, rest=addresses.http_port, grpc=grpc_port,
+                 metrics=addresses.metrics_port)  # fmt: skip
+        self._supply.announce(self._manager)
+        return addresses
+
+    async def settle(self) -> None:
+        """Wait until every model found is READY or FAILED."""
+        await self._manager.settle()
+        states = [v.state.value for v in self._manager.versions()]
+        log.info("all models settled", ready=states.count("READY"), failed=states.count("FAILED"))
+
+    async def stop(self) -> None:
+        """Not ready; finish what is in flight; end the workers."""
+        self._data.stop_admitting()
+        await asyncio.gather(self._rest.stop(), self._grpc.stop(self._settings.drain_timeout))
+        await self._manager.stop()
+        await self._zygotes.stop()
+        await self._metrics.stop()
+        log.info("stopped")
+
+
+async def serve(settings: Settings, on_settled: Callable[[Addresses], None] | None = None) -> None:
+    """Run a gateway until SIGTERM or SIGINT; `on_settled` is called once models are loaded."""
+    stopping = asyncio.Event()
+
+    def asked_to_stop(signal_name: str) -> None:
+        if stopping.is_set():
+            log.warning("second signal: stopping at once", signal=signal_name)
+            # Workers end by themselves when their sockets close.
+            os._exit(1)
+        log.info("stopping: finishing what is in flight", signal=signal_name)
+        stopping.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked_to_stop, number.name)
+    gateway = Gateway(settings)
+    try:
+        addresses = await gateway.start()
+        settling = asyncio.ensure_future(gateway.settle())
+        stop = asyncio.ensure_future(stopping.wait())
+        await asyncio.wait({settling, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if settling.done():
+            settling.result()
+            if on_settled is not None:
+                on_settled(addresses)
+        await stop
+    finally:
+        await gateway.stop()
+
+
+def _listen(setting: str, port: int, bind: Callable[[], HttpServer]) -> HttpServer:
+    try:
+        return bind()
+    except OSError as error:
+        raise ConfigError(f"{_taken(setting, port)} ({error.strerror})") from None
+
+
+def _taken(setting: str, port: int) -> str:
+    return f"{setting}: cannot listen on port {port}; choose another, or 0 for any free port"

@@ -1,0 +1,182 @@
+"""The `underway` command."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from server.config import MIB, ConfigError, Settings, read_config_file
+from server.telemetry.logs import FORMATS, LEVELS
+
+SERVE_SETTINGS = (
+    "model_repository", "host", "http_port", "grpc_port", "metrics_port", "max_message_bytes",
+    "max_in_flight", "load_timeout", "drain_timeout", "log_level", "log_format", "runtime_python",
+)  # fmt: skip
+
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+
+def _setting(name: str, help_text: str, **extra: Any) -> Callable[[Command], Command]:
+    """One `serve` option that is also an environment variable and a key of the config file."""
+    return click.option(
+        f"--{name}",
+        envvar=f"UNDERWAY_{name.replace('-', '_').upper()}",
+        show_envvar=True,
+        show_default=True,
+        help=help_text,
+        **extra,
+    )
+
+
+def _use_config(context: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
+    if path is None:
+        return
+    try:
+        context.default_map = read_config_file(path, SERVE_SETTINGS)
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from None
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="underway")
+def main() -> None:
+    """Serve TorchScript, TensorFlow SavedModel and ONNX models side by side.
+
+    \b
+    Try it:
+      underway demo models                       build four small real models
+      underway serve --model-repository models   serve them over REST and gRPC
+      underway models                            see what is being served
+    """
+
+
+@main.command()
+@_setting("model-repository", "Folder of models: DIR/MODEL/VERSION/artifact. May be repeated.",
+          multiple=True, type=click.Path(path_type=Path))  # fmt: skip
+@_setting("host", "Address to listen on; 0.0.0.0 for all.", default="127.0.0.1")
+@_setting("http-port", "REST port; 0 for any free one.", default=8000, type=int)
+@_setting("grpc-port", "gRPC port; 0 for any free one.", default=8001, type=int)
+@_setting("metrics-port", "Prometheus port; 0 for any free one.", default=8002, type=int)
+@_setting("max-message-bytes", "Largest request and answer, for REST and gRPC alike.",
+          default=64 * MIB, type=int)  # fmt: skip
+@_setting("max-in-flight", "Requests in one worker before more are refused.",
+          default=1024, type=int)  # fmt: skip
+@_setting("load-timeout", "Seconds a model may take to load.", default=300.0, type=float)
+@_setting("drain-timeout", "Seconds for requests in flight when stopping.",
+          default=30.0, type=float)  # fmt: skip
+@_setting("runtime-python", "NAME=PATH: interpreter of the environment that has runtime NAME's "
+          "framework. May be repeated.", multiple=True)  # fmt: skip
+@_setting("log-level", "How much to log.", default="info", type=click.Choice(LEVELS))
+@_setting("log-format", "Log lines as text or JSON; auto: text on a terminal.",
+          default="auto", type=click.Choice(FORMATS))  # fmt: skip
+@click.option("--config", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+              is_eager=True, expose_value=False, callback=_use_config, envvar="UNDERWAY_CONFIG",
+              show_envvar=True, help="YAML file with any of these settings; `runtimes: "
+              "{onnx: {python: PATH}}` stands for --runtime-python.")  # fmt: skip
+def serve(**options: Any) -> None:
+    """Serve every model in the given repositories until stopped.
+
+    A setting comes from the command line, else from its environment variable, else from the
+    config file, else it is the default. Ctrl-C or SIGTERM finishes what is in flight and exits.
+    """
+    try:
+        _run(_settings(options))
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from None
+
+
+@main.command()
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--serve", "then_serve", is_flag=True, help="Serve it at once and print an example.")
+@click.option("--http-port", default=8000, show_default=True, help="REST port when serving.")
+@click.option("--grpc-port", default=8001, show_default=True, help="gRPC port when serving.")
+@click.option("--metrics-port", default=8002, show_default=True, help="Prometheus port.")
+def demo(directory: Path, then_serve: bool, http_port: int, grpc_port: int,
+         metrics_port: int) -> None:  # fmt: skip
+    """Build a model repository of real, small models in DIRECTORY.
+
+    One CNN for handwritten digits, trained here and exported as TorchScript, SavedModel and ONNX,
+    and a text classifier that takes strings. Needs the frameworks; takes about a minute, and
+    nothing at all when DIRECTORY already holds them.
+    """
+    # A process of its own: the gateway never imports a framework.
+    built = subprocess.run([sys.executable, "-m", "server.demo", str(directory)], check=False)
+    if built.returncode:
+        raise SystemExit(built.returncode)
+    if then_serve:
+        try:
+            _run(
+                Settings((directory,), http_port=http_port, grpc_port=grpc_port,
+                         metrics_port=metrics_port), directory,
+            )  # fmt: skip
+        except ConfigError as error:
+            raise click.UsageError(str(error)) from None
+
+
+@main.command()
+@click.option("--url", default="http://127.0.0.1:8000", show_default=True,
+              envvar="UNDERWAY_URL", show_envvar=True, help="REST address.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print the index as JSON.")
+def models(url: str, as_json: bool) -> None:
+    """List a running server's models, their versions and states."""
+    request = urllib.request.Request(f"{url.rstrip('/')}/v2/repository/index", method="POST")  # noqa: S310  # the user's own URL
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+            index = json.load(answer)
+    except (OSError, ValueError) as error:
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        raise click.ClickException(
+            f"no Underway server answers at {url} ({reason}). Is it running? See `underway serve`"
+        ) from None
+    if as_json:
+        click.echo(json.dumps(index, indent=2))
+    else:
+        _print_index(index)
+
+
+def _print_index(index: list[dict[str, str]]) -> None:
+    table = Table("model", "version", "state", "reason")
+    for entry in index:
+        table.add_row(
+            entry["name"], entry.get("version", ""), entry.get("state", ""), entry.get("reason", "")
+        )
+    Console().print(table)
+
+
+def _settings(options: dict[str, Any]) -> Settings:
+    pythons = {}
+    for pair in options.pop("runtime_python"):
+        name, separator, path = pair.partition("=")
+        if not separator or not path:
+            raise ConfigError(f"runtime-python: expected NAME=PATH, got '{pair}'")
+        pythons[name] = path
+    repositories = tuple(options.pop("model_repository"))
+    return Settings(repositories, runtime_pythons=pythons, **options)
+
+
+def _run(settings: Settings, demo_repository: Path | None = None) -> None:
+    # Imported here, so that --help and `models` answer at once.
+    import uvloop
+
+    from server.app import Addresses, serve
+    from server.demo_hint import print_hint
+    from server.telemetry.logs import configure_logs
+
+    configure_logs(settings.log_level, settings.log_format)
+
+    def on_settled(addresses: Addresses) -> None:
+        if demo_repository is not None:
+            print_hint(demo_repository, addresses.host, addresses.http_port)
+
+    uvloop.run(serve(settings, on_settled))

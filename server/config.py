@@ -1,0 +1,117 @@
+"""The server's settings: one frozen object, built once from flags, environment and file.
+
+Precedence: command line, then `UNDERWAY_*` environment, then the `--config` file, then defaults.
+Nothing else in the project reads the environment or a settings file.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+MIB = 2**20
+MAX_CONFIG_BYTES = MIB
+RUNTIMES = ("torchscript", "savedmodel", "onnx", "echo")
+
+
+class ConfigError(Exception):
+    """A setting is wrong; the text names it and says what is expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything `underway serve` can be told. Times are seconds, sizes bytes."""
+
+    model_repositories: tuple[Path, ...]
+    host: str = "127.0.0.1"
+    http_port: int = 8000
+    grpc_port: int = 8001
+    metrics_port: int = 8002
+    max_message_bytes: int = 64 * MIB
+    max_in_flight: int = 1024
+    load_timeout: float = 300.0
+    drain_timeout: float = 30.0
+    log_level: str = "info"
+    log_format: str = "auto"
+    runtime_pythons: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work, naming the setting."""
+        if not self.model_repositories:
+            raise ConfigError(
+                "model-repository: expected at least one folder; "
+                "try `underway demo DIR` and then --model-repository DIR"
+            )
+        for folder in self.model_repositories:
+            if not folder.is_dir():
+                raise ConfigError(f"model-repository: '{folder}' is not a folder")
+        self._check_ports()
+        if self.max_message_bytes < 1024:
+            raise ConfigError("max-message-bytes: expected 1024 or more")
+        if self.max_message_bytes > 2**31 - 17 * MIB:
+            raise ConfigError("max-message-bytes: expected less than 2 GiB, gRPC's own limit")
+        for name in ("max_in_flight", "load_timeout", "drain_timeout"):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"{name.replace('_', '-')}: expected more than 0")
+        for runtime in self.runtime_pythons:
+            if runtime not in RUNTIMES:
+                raise ConfigError(
+                    f"runtimes.{runtime}: no such runtime; expected one of {', '.join(RUNTIMES)}"
+                )
+
+    def _check_ports(self) -> None:
+        ports = {
+            "http-port": self.http_port,
+            "grpc-port": self.grpc_port,
+            "metrics-port": self.metrics_port,
+        }
+        for name, port in ports.items():
+            if not 0 <= port <= 65535:
+                raise ConfigError(f"{name}: {port} is no port; expected 0 (any free) to 65535")
+        fixed = [port for port in ports.values() if port]
+        if len(set(fixed)) != len(fixed):
+            raise ConfigError(f"http-port, grpc-port and metrics-port must differ, got {fixed}")
+
+
+def read_config_file(path: Path, known: tuple[str, ...]) -> dict[str, object]:
+    """The settings in a YAML file, by flag name with underscores.
+
+    `known` are the settings' names. `runtimes: {onnx: {python: PATH}}` becomes `runtime_python`,
+    as the flag gives it. Raises ConfigError naming the key that is wrong.
+    """
+    try:
+        if path.stat().st_size > MAX_CONFIG_BYTES:
+            raise ConfigError(f"config: the file is over {MAX_CONFIG_BYTES} bytes")
+        content = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"config: '{path}' cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"config: '{path}' is not valid YAML: {error}") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError(f"config: '{path}' must hold `setting: value` lines")
+    settings = {str(key).replace("-", "_"): value for key, value in content.items()}
+    if "runtimes" in settings:
+        settings["runtime_python"] = _pythons(settings.pop("runtimes"))
+    for key in settings:
+        if key not in known:
+            close = difflib.get_close_matches(key, known, 1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise ConfigError(f"config: '{key}' is no setting{hint}")
+    return settings
+
+
+def _pythons(runtimes: object) -> list[str]:
+    if not isinstance(runtimes, dict):
+        raise ConfigError("config: runtimes: expected `runtimes: {NAME: {python: PATH}}`")
+    pythons = []
+    for name, options in runtimes.items():
+        if not isinstance(options, dict) or set(options) != {"python"}:
+            raise ConfigError(f"config: runtimes.{name}: expected `python: PATH` and nothing else")
+        pythons.append(f"{name}={options['python']}")
+    return pythons

@@ -1,0 +1,54 @@
+"""Small pieces every REST endpoint shares: the model in the path, JSON in, JSON out."""
+
+from __future__ import annotations
+
+import orjson
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.frontends.body import read_body
+from server.frontends.compression import MIN_BYTES, compress, negotiate
+from server.frontends.open_inference.json_fields import JsonObject, json_object
+
+VERSION = "model_version"
+
+
+class _VersionConvertor(Convertor[str]):
+    """A version in a path: digits, few enough for 64 bits; anything else is not routed."""
+
+    regex = "[0-9]{1,18}"
+
+    def convert(self, value: str) -> str:
+        """The version as the data plane writes it, without leading zeros."""
+        return str(int(value))
+
+    def to_string(self, value: str) -> str:
+        """The version as it stands in a path."""
+        return value
+
+
+register_url_convertor(VERSION, _VersionConvertor())
+
+
+def model_of(request: Request) -> tuple[str, str]:
+    """Model and version of the request's path; the version is "" where the path has none."""
+    path = request.path_params
+    return path["model"], path.get("version", "")
+
+
+async def json_body(request: Request, max_bytes: int) -> JsonObject:
+    """The request's body as a JSON object, an empty one for no body."""
+    body = await read_body(request, max_bytes)
+    return json_object(body) if body else {}
+
+
+async def json_answer(request: Request, document: object) -> Response:
+    """200 with `document`, compressed where that was asked for and pays."""
+    body = orjson.dumps(document)
+    headers: dict[str, str] = {}
+    coding = negotiate(request.headers.get("accept-encoding"))
+    if coding is not None and len(body) >= MIN_BYTES:
+        body = await compress([body], coding)
+        headers["Content-Encoding"] = coding
+    return Response(body, headers=headers, media_type="application/json")

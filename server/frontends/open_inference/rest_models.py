@@ -1,0 +1,77 @@
+"""The endpoints that tell about the server and its models, and change nothing."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from runtimes.contract.tensor import TensorSpec
+from server.errors import Unavailable
+from server.frontends.limits import FrontendLimits
+from server.frontends.open_inference.extensions import EXTENSIONS
+from server.frontends.open_inference.model_config import model_config
+from server.frontends.open_inference.rest_io import json_answer, model_of
+from server.frontends.open_inference.statistics import model_statistics
+from server.planes import SERVER_NAME, DataPlane, ModelMetadata
+
+
+class ModelEndpoints:
+    """Health, metadata, configuration and statistics, read from `data`."""
+
+    def __init__(self, data: DataPlane, limits: FrontendLimits) -> None:
+        self._data = data
+        self._server = {
+            "name": SERVER_NAME,
+            "version": limits.server_version,
+            "extensions": EXTENSIONS,
+        }
+
+    async def live(self, _request: Request) -> Response:
+        """200 or 503, without a body."""
+        return Response(status_code=200 if self._data.live() else 503)
+
+    async def ready(self, _request: Request) -> Response:
+        """200 or 503, without a body."""
+        return Response(status_code=200 if self._data.ready() else 503)
+
+    async def server_metadata(self, request: Request) -> Response:
+        """Name, version and extensions."""
+        return await json_answer(request, self._server)
+
+    async def model_ready(self, request: Request) -> Response:
+        """200 without a body, or 503 saying so."""
+        model, version = model_of(request)
+        if not self._data.model_ready(model, version):
+            raise Unavailable("Model version not ready")
+        return Response()
+
+    async def model_metadata(self, request: Request) -> Response:
+        """Versions, platform, inputs and outputs."""
+        return await json_answer(request, _metadata(self._data.metadata(*model_of(request))))
+
+    async def config(self, request: Request) -> Response:
+        """The model's configuration."""
+        return await json_answer(request, model_config(self._data.metadata(*model_of(request))))
+
+    async def model_statistics(self, request: Request) -> Response:
+        """Totals of one version, or of all of one model."""
+        statistics = self._data.statistics(*model_of(request))
+        return await json_answer(request, model_statistics(statistics))
+
+    async def statistics(self, request: Request) -> Response:
+        """Totals of every version of every model."""
+        return await json_answer(request, model_statistics(self._data.statistics("", "")))
+
+
+def _metadata(metadata: ModelMetadata) -> dict[str, object]:
+    return {
+        "name": metadata.name,
+        "versions": [str(version) for version in metadata.versions],
+        "platform": metadata.platform,
+        "inputs": [_tensor(spec) for spec in metadata.signature.inputs],
+        "outputs": [_tensor(spec) for spec in metadata.signature.outputs],
+    }
+
+
+def _tensor(spec: TensorSpec) -> dict[str, object]:
+    return {"name": spec.name, "datatype": spec.datatype, "shape": spec.shape}

@@ -1,0 +1,89 @@
+"""What frontends may ask of the gateway: the data plane about models, the control plane about
+the repository.
+
+Frontends depend on these two protocols alone, so that a frontend is tested with a small double and
+may one day live in a process of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from runtimes.contract.tensor import Signature
+from server.inference import InferenceRequest, InferenceResponse
+from server.repository.settings import ModelSettings
+from server.statistics import ModelStatistics
+
+SERVER_NAME = "underway"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelMetadata:
+    """What a client may know of a ready version.
+
+    `versions` are all ready versions, ascending. `max_batch_size` is 0 without a batch dimension.
+    `platform` is the Open Inference Protocol's word for the artifact, such as `onnxruntime_onnx`.
+    """
+
+    name: str
+    version: int
+    versions: tuple[int, ...]
+    platform: str
+    runtime: str
+    signature: Signature
+    max_batch_size: int
+    settings: ModelSettings
+
+
+@dataclass(frozen=True, slots=True)
+class IndexEntry:
+    """One line of the repository index; `state` is a word of `lifecycle.states`."""
+
+    name: str
+    version: str
+    state: str
+    reason: str = ""
+
+
+class DataPlane(Protocol):
+    """What frontends ask about models. `version` is "" for the default version everywhere.
+
+    Unknown models and versions raise NotFound, known ones that cannot answer raise Unavailable.
+    """
+
+    async def infer(self, request: InferenceRequest, protocol: str) -> InferenceResponse:
+        """Answer `request`; `protocol` (`rest` or `grpc`) labels the metrics.
+
+        Cancelling the awaiting task cancels the request in the worker.
+        """
+
+    def live(self) -> bool:
+        """True while the gateway's own loop runs."""
+
+    def ready(self) -> bool:
+        """True once every model found at the start is READY or FAILED, while at least one is READY
+        (or there are none), until the server stops."""
+
+    def model_ready(self, model: str, version: str) -> bool:
+        """True when that version (or the default) can answer; NotFound when unknown."""
+
+    def metadata(self, model: str, version: str) -> ModelMetadata:
+        """What the version's artifact and settings say."""
+
+    def statistics(self, model: str, version: str) -> Sequence[ModelStatistics]:
+        """Totals of one version, of all of one model (version ""), or of all (model "")."""
+
+
+class ControlPlane(Protocol):
+    """What frontends ask about the repository."""
+
+    def index(self, ready_only: bool) -> Sequence[IndexEntry]:
+        """Every known model version with its state, by name and version."""
+
+    async def load(self, model: str, parameters: Mapping[str, str | bool | int | bytes]) -> None:
+        """Load or reload `model` from the repository; Unsupported while control is off."""
+
+    async def unload(self, model: str, unload_dependents: bool) -> None:
+        """Unload `model`; Unsupported while control is off."""

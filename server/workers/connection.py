@@ -1,0 +1,153 @@
+"""The gateway's end of the socket to one worker: requests out, exactly one ending each back in."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+from collections.abc import Callable
+from typing import cast
+
+import structlog
+
+from runtimes.contract.frames import FrameReader, frame
+from runtimes.contract.messages import (
+    Cancel,
+    Failed,
+    Infer,
+    Load,
+    LoadFailed,
+    Message,
+    ModelSpec,
+    ProtocolError,
+    Ready,
+    Result,
+    Stop,
+)
+from runtimes.contract.tensor import Tensor
+from server.errors import Unavailable, error_for
+
+log = structlog.get_logger()
+
+
+class WorkerConnection(asyncio.BufferedProtocol):
+    """Matches a worker's answers to the requests that wait for them.
+
+    `loaded` becomes Ready or LoadFailed; `lost` is called once when the socket closes, after all
+    that waited were told.
+    """
+
+    def __init__(self, name: str, max_message_bytes: int, lost: Callable[[], None]) -> None:
+        loop = asyncio.get_running_loop()
+        self.loaded: asyncio.Future[Ready | LoadFailed] = loop.create_future()
+        self._name = name
+        self._lost = lost
+        self._loop = loop
+        self._reader = FrameReader(max_message_bytes)
+        self._ids = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[Result]] = {}
+        self._transport: asyncio.Transport | None = None
+        self._gone = False
+
+    @classmethod
+    async def open(
+        cls, sock: socket.socket, name: str, max_message_bytes: int, lost: Callable[[], None]
+    ) -> WorkerConnection:
+        """Attach to `sock`, which the connection owns from here on."""
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_unix_connection(
+            lambda: cls(name, max_message_bytes, lost), sock=sock
+        )
+        return connection
+
+    @property
+    def in_flight(self) -> int:
+        """Requests sent and not yet ended."""
+        return len(self._waiting)
+
+    def load(self, spec: ModelSpec) -> None:
+        """Ask the worker to load; `loaded` tells how it went."""
+        self._send(Load(spec))
+
+    async def infer(
+        self, inputs: tuple[Tensor, ...], outputs: tuple[str, ...], deadline_ns: int
+    ) -> Result:
+        """The worker's answer; raises the ServingError it sent, or Unavailable if it died.
+
+        Cancelling the caller cancels the request in the worker.
+        """
+        if self._gone:
+            raise _died()
+        request_id = next(self._ids)
+        future: asyncio.Future[Result] = self._loop.create_future()
+        self._waiting[request_id] = future
+        self._send(Infer(request_id, inputs, outputs, deadline_ns))
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if self._waiting.pop(request_id, None) is not None:
+                self._send(Cancel(request_id))
+            raise
+
+    def stop(self) -> None:
+        """Ask the worker to finish its queue and exit."""
+        self._send(Stop())
+
+    def close(self) -> None:
+        """Close the socket, which ends the worker."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def _send(self, message: Message) -> None:
+        if self._transport is not None and not self._gone:
+            self._transport.writelines(frame(message))
+
+    # ---- called by the event loop --------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport to write to."""
+        # Not an isinstance: uvloop's transports are no subclasses.
+        self._transport = cast(asyncio.Transport, transport)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where received bytes go; large bodies land in place."""
+        return self._reader.buffer()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Hand out what the new bytes complete; a worker that breaks the protocol is cut off."""
+        try:
+            for message in self._reader.received(nbytes):
+                self._receive(message)
+        except ProtocolError as error:
+            log.error("worker broke the protocol", worker=self._name, error=str(error))
+            self.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give every waiting request its ending, then tell the owner."""
+        self._gone = True
+        if not self.loaded.done():
+            self.loaded.set_result(LoadFailed("the worker died while loading"))
+        waiting, self._waiting = self._waiting, {}
+        for future in waiting.values():
+            if not future.done():
+                future.set_exception(_died())
+        self._lost()
+
+    def _receive(self, message: Message) -> None:
+        match message:
+            case Result(id=request_id):
+                future = self._waiting.pop(request_id, None)
+                if future is not None and not future.done():
+                    future.set_result(message)
+            case Failed(id=request_id, code=code, message=text):
+                future = self._waiting.pop(request_id, None)
+                if future is not None and not future.done():
+                    future.set_exception(error_for(code, text))
+            case Ready() | LoadFailed() if not self.loaded.done():
+                self.loaded.set_result(message)
+            case _:
+                raise ProtocolError(f"unexpected {type(message).__name__}")
+
+
+def _died() -> Unavailable:
+    return Unavailable("the model's worker died while computing; send the request again")

@@ -1,0 +1,139 @@
+"""One worker as the gateway sees it: started, ready, asked, stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable
+
+import structlog
+
+from runtimes.contract.messages import LoadFailed, ModelSpec, Ready, Result
+from runtimes.contract.tensor import Tensor
+from server.errors import Unavailable
+from server.workers.connection import WorkerConnection
+from server.workers.zygote import Zygote
+
+log = structlog.get_logger()
+
+
+class LoadError(Exception):
+    """The worker could not load its model; the text is for the person who published it."""
+
+
+class Worker:
+    """One process that serves one version. Made by `start_worker`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.pid = 0
+        self.ready: Ready | None = None
+        self.exited = asyncio.Event()
+        self._pidfd = -1
+        self._status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._connection: WorkerConnection | None = None
+        self._on_lost: Callable[[Worker], None] | None = None
+
+    @property
+    def in_flight(self) -> int:
+        """Requests sent to this worker and not yet ended."""
+        return self._connection.in_flight if self._connection else 0
+
+    async def infer(
+        self, inputs: tuple[Tensor, ...], outputs: tuple[str, ...], deadline_ns: int
+    ) -> Result:
+        """The worker's answer; see WorkerConnection.infer."""
+        if self._connection is None:
+            raise Unavailable("the model's worker is not running; send the request again")
+        return await self._connection.infer(inputs, outputs, deadline_ns)
+
+    async def start(
+        self, zygote: Zygote, spec: ModelSpec, max_message_bytes: int, load_timeout: float
+    ) -> Ready:
+        """Fork, load, and wait until ready. Raises LoadError with the reason."""
+        context: dict[str, str | int] = {"model": spec.model, "version": spec.version}
+        try:
+            self.pid, sock = await zygote.fork(self.name, context, self._note_exit)
+        except (TimeoutError, Unavailable) as error:
+            raise LoadError(str(error) or "the worker process did not start in time") from None
+        self._watch_process()
+        self._connection = await WorkerConnection.open(
+            sock, self.name, max_message_bytes, self._note_loss
+        )
+        self._connection.load(spec)
+        try:
+            outcome = await asyncio.wait_for(asyncio.shield(self._connection.loaded), load_timeout)
+        except TimeoutError:
+            self.kill()
+            raise LoadError(f"not loaded within load_timeout ({load_timeout:g} s)") from None
+        except asyncio.CancelledError:
+            self.kill()
+            raise
+        if isinstance(outcome, LoadFailed):
+            raise LoadError(await self._explain(outcome))
+        self.ready = outcome
+        return outcome
+
+    def watch(self, on_lost: Callable[[Worker], None]) -> None:
+        """Call `on_lost` when the worker dies without having been stopped."""
+        self._on_lost = on_lost
+
+    async def stop(self, grace: float) -> None:
+        """Let the worker finish its queue; kill it after `grace` seconds."""
+        self._on_lost = None
+        if self._connection is None:
+            return
+        self._connection.stop()
+        try:
+            await asyncio.wait_for(self.exited.wait(), grace)
+        except TimeoutError:
+            log.warning("worker killed: it did not stop in time", worker=self.name, grace=grace)
+            self.kill()
+        self._connection.close()
+
+    def kill(self) -> None:
+        """End the process at once."""
+        if not self.exited.is_set():
+            # By descriptor: a pid may belong to another process by now.
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
+    async def _explain(self, outcome: LoadFailed) -> str:
+        """Add how the process ended where it died instead of answering."""
+        # The exit status comes by way of the zygote, a moment after the end of file.
+        await asyncio.wait({self._status}, timeout=1)
+        status = self._status.result() if self._status.done() else 0
+        if status == 0:
+            return outcome.reason
+        if status > 0:
+            return f"{outcome.reason} (exit {status})"
+        name = signal.Signals(-status).name
+        hint = "; it may have run out of memory" if -status == signal.SIGKILL else ""
+        return f"{outcome.reason} ({name}{hint})"
+
+    def _watch_process(self) -> None:
+        """Learn of the process's end from the kernel, whether or not its zygote still lives."""
+        try:
+            self._pidfd = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            self.exited.set()
+            return
+        asyncio.get_running_loop().add_reader(self._pidfd, self._note_end)
+
+    def _note_end(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        self._pidfd = -1
+        self.exited.set()
+
+    def _note_exit(self, status: int) -> None:
+        if not self._status.done():
+            self._status.set_result(status)
+
+    def _note_loss(self) -> None:
+        # A worker whose socket is closed is of no use; make sure it is gone.
+        self.kill()
+        if self._on_lost is not None:
+            self._on_lost(self)

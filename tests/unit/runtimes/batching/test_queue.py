@@ -1,0 +1,69 @@
+"""The queue between the reading and the computing thread."""
+
+import threading
+
+from runtimes.batching.decide import Limits
+from runtimes.batching.queue import BatchQueue
+from runtimes.contract.messages import Infer
+from runtimes.contract.tensor import Datatype, Tensor
+
+
+def request(number):
+    return Infer(number, (Tensor("x", Datatype.UINT8, (1,), b"1"),))
+
+
+def ids(batch):
+    return [entry.request.id for entry in batch]
+
+
+def test_what_waits_is_taken_together():
+    queue = BatchQueue(Limits(8))
+    for number in (1, 2, 3):
+        queue.put(request(number))
+
+    assert ids(queue.take()) == [1, 2, 3]
+
+
+def test_a_closed_queue_gives_out_what_is_left_and_then_ends():
+    queue = BatchQueue(Limits())
+    queue.put(request(1))
+    queue.close()
+
+    assert ids(queue.take()) == [1]
+    assert queue.take() is None
+
+
+def test_a_waiting_request_can_be_cancelled_once():
+    queue = BatchQueue(Limits())
+    queue.put(request(1))
+    queue.cancel(1)
+    queue.cancel(2)
+
+    assert queue.is_cancelled(1)
+    assert not queue.is_cancelled(1)
+    assert not queue.is_cancelled(2)
+
+
+def test_take_wakes_up_when_a_request_comes():
+    queue = BatchQueue(Limits())
+    taken = []
+    thread = threading.Thread(target=lambda: taken.append(queue.take()))
+    thread.start()
+    queue.put(request(5))
+    thread.join(10)
+
+    assert ids(taken[0]) == [5]
+
+
+def test_a_delay_is_over_when_the_clock_says_so():
+    now = [0]
+
+    def clock():
+        now[0] += 400
+        return now[0]
+
+    queue = BatchQueue(Limits(8, 1000), clock)
+    queue.put(request(1))
+
+    assert ids(queue.take()) == [1]
+    assert now[0] >= 1000
