@@ -153,9 +153,7 @@ def _array(tensor: Tensor) -> Array:
 
 def _ort_value(datatype: Datatype, array: Array) -> ort.OrtValue:
     if datatype is Datatype.BF16:
-        return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(
-            np.ascontiguousarray(array), ONNX_BFLOAT16
-        )
+        return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(array, ONNX_BFLOAT16)
     return ort.OrtValue.ortvalue_from_numpy(array)
 
 

@@ -100,6 +100,10 @@ class Gateway:
         states = [v.state.value for v in self._manager.versions()]
         log.info("all models settled", ready=states.count("READY"), failed=states.count("FAILED"))
 
+    def stop_admitting(self) -> None:
+        """Be not ready from here on."""
+        self._data.stop_admitting()
+
     async def stop(self) -> None:
         """Not ready; finish what is in flight; end the workers."""
         self._data.stop_admitting()
@@ -119,13 +123,14 @@ async def serve(settings: Settings, on_settled: Callable[[Addresses], None] | No
             log.warning("second signal: stopping at once", signal=signal_name)
             # Workers end by themselves when their sockets close.
             os._exit(1)
+        gateway.stop_admitting()
         log.info("stopping: finishing what is in flight", signal=signal_name)
         stopping.set()
 
+    gateway = Gateway(settings)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked_to_stop, number.name)
-    gateway = Gateway(settings)
     try:
         addresses = await gateway.start()
         settling = asyncio.ensure_future(gateway.settle())

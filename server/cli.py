@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import urllib.error
@@ -166,6 +167,8 @@ def _settings(options: dict[str, Any]) -> Settings:
 
 
 def _run(settings: Settings, demo_repository: Path | None = None) -> None:
+    # gRPC's fork handlers are for processes that fork and go on; ours start programs instead.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     # Imported here, so that --help and `models` answer at once.
     import uvloop
 
@@ -180,3 +183,7 @@ def _run(settings: Settings, demo_repository: Path | None = None) -> None:
             print_hint(demo_repository, addresses.host, addresses.http_port)
 
     uvloop.run(serve(settings, on_settled))
+
+
+if __name__ == "__main__":
+    main()

@@ -12,7 +12,7 @@ MANIFEST = ".underway-demo.json"
 
 def print_hint(repository: Path, host: str, port: int) -> None:
     """Print a curl line and a Python snippet that get a right answer from a real model."""
-    sample = json.loads((repository / MANIFEST).read_text("utf-8"))["sample"]
+    sample = json.loads((repository / MANIFEST).read_text("utf-8"))["samples"]["digits"]
     click.echo(hint(sample["image"], sample["label"], f"http://{host}:{port}"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -79,7 +80,7 @@ def _check_names(request: InferenceRequest, signature: Signature) -> None:
     given = [tensor.name for tensor in request.inputs]
     known = {spec.name for spec in signature.inputs}
     if len(set(given)) != len(given):
-        twice = sorted({name for name in given if given.count(name) > 1})
+        twice = sorted(name for name, count in Counter(given).items() if count > 1)
         raise _invalid(request, f"input(s) {twice} given more than once")
     if unknown := [name for name in given if name not in known]:
         raise _invalid(

@@ -29,15 +29,14 @@ def export(weights: DigitsWeights, version_folder: Path) -> None:
     @tf.function(input_signature=[tf.TensorSpec([None, 1, 8, 8], tf.float32, name=IMAGE)])  # type: ignore[untyped-decorator]
     def classify(image: tf.Tensor) -> dict[str, tf.Tensor]:
         # TensorFlow's CPU convolutions know channels-last only; callers keep channels first.
-        hidden = tf.transpose(image, [0, 2, 3, 1])
+        hidden = tf.transpose(_never_empty(image), [0, 2, 3, 1])
         hidden = tf.nn.relu(tf.nn.conv2d(hidden, module.conv1, 1, "SAME") + module.conv1_bias)
         hidden = tf.nn.relu(tf.nn.conv2d(hidden, module.conv2, 1, "SAME") + module.conv2_bias)
         hidden = tf.nn.max_pool2d(hidden, 2, 2, "VALID")
-        # Not -1 for the batch: a batch of nothing could not be told from any other then.
-        hidden = tf.reshape(hidden, [tf.shape(image)[0], int(np.prod(POOLED))])
+        hidden = tf.reshape(hidden, [-1, int(np.prod(POOLED))])
         hidden = tf.nn.relu(tf.matmul(hidden, module.dense1) + module.dense1_bias)
         logits = tf.matmul(hidden, module.dense2) + module.dense2_bias
-        return {PROBABILITIES: tf.nn.softmax(logits)}
+        return {PROBABILITIES: tf.nn.softmax(logits)[: tf.shape(image)[0]]}
 
     module.classify = classify
     tf.saved_model.save(module, str(version_folder), signatures={"serving_default": classify})
@@ -48,6 +47,12 @@ def predict(version_folder: Path, batches: list[NDArray[np.float32]]) -> list[ND
     loaded = tf.saved_model.load(str(version_folder))
     signature = loaded.signatures["serving_default"]
     return [signature(**{IMAGE: tf.constant(batch)})[PROBABILITIES].numpy() for batch in batches]
+
+
+def _never_empty(image: tf.Tensor) -> tf.Tensor:
+    """A batch of none gets one blank image: oneDNN's fused convolutions fail on an empty one."""
+    missing = tf.cast(tf.equal(tf.shape(image)[0], 0), tf.int32)
+    return tf.pad(image, [[0, missing], [0, 0], [0, 0], [0, 0]])
 
 
 def _convolution(kernel: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -16,7 +16,7 @@ from server.errors import ServingError, TooLarge, Unavailable
 from server.frontends.calls import CallContext, StreamHandler, UnaryHandler, as_serving_error
 from server.frontends.limits import too_large_message
 
-_STATUS: Mapping[Code, grpc.StatusCode] = {
+STATUS: Mapping[Code, grpc.StatusCode] = {
     Code.INVALID_ARGUMENT: grpc.StatusCode.INVALID_ARGUMENT,
     Code.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     Code.TOO_LARGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -30,7 +30,7 @@ _STATUS: Mapping[Code, grpc.StatusCode] = {
 
 # Clients refuse trailers over 8 KiB, and a byte may become three on the way.
 _MAX_DETAILS_BYTES = 2000
-_NO_DEADLINE_S = 10 * 365 * 86400.0
+_NO_DEADLINE_S = 365 * 86400.0
 
 _Context = grpc.aio.ServicerContext[bytes, bytes]
 
@@ -119,7 +119,7 @@ def _call_context(context: _Context) -> CallContext:
     entries = context.invocation_metadata() or ()
     metadata = {key: value for key, value in entries if isinstance(value, str)}
     remaining: float | None = context.time_remaining()
-    # A client that wants no deadline may say so with one far beyond the clock's range.
+    # Clients that want no deadline may say so with one far away.
     if remaining is None or remaining > _NO_DEADLINE_S:
         return CallContext(metadata)
     return CallContext(metadata, time.monotonic_ns() + int(remaining * 1e9))
@@ -131,4 +131,4 @@ async def _abort(context: _Context, error: ServingError) -> NoReturn:
         # The key that clients' own retry policies obey.
         trailing = (("grpc-retry-pushback-ms", str(int(error.retry_after * 1000))),)
     details = error.message.encode("utf-8", "replace")[:_MAX_DETAILS_BYTES].decode(errors="ignore")
-    await context.abort(_STATUS[error.code], details, trailing)
+    await context.abort(STATUS[error.code], details, trailing)

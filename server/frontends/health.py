@@ -9,7 +9,7 @@ from grpc_health.v1 import health_pb2
 
 from server.errors import InvalidArgument, NotFound, Unavailable
 from server.frontends.calls import CallContext, StreamHandler, UnaryHandler
-from server.frontends.open_inference.grpc_wire import parse
+from server.frontends.grpc_wire import parse
 from server.planes import DataPlane
 
 SERVICE_NAME: str = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name

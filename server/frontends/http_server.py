@@ -6,12 +6,10 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Any, cast
 
 import uvicorn
-
-if TYPE_CHECKING:
-    from uvicorn._types import ASGIApplication
+from starlette.types import ASGIApp
 
 
 class _Server(uvicorn.Server):
@@ -26,11 +24,11 @@ class _Server(uvicorn.Server):
 class HttpServer:
     """Listens from `start` to `stop`; in-flight requests get `grace` seconds to finish."""
 
-    def __init__(self, app: ASGIApplication, host: str, port: int, grace: float) -> None:
+    def __init__(self, app: ASGIApp, host: str, port: int, grace: float) -> None:
         self._socket = _bind(host, port)
         self._server = _Server(
             uvicorn.Config(
-                app,
+                cast(Any, app),  # uvicorn and Starlette spell the same ASGI types apart
                 http="httptools",
                 ws="none",
                 lifespan="off",
@@ -51,7 +49,7 @@ class HttpServer:
     async def start(self) -> None:
         """Begin to accept; returns once connections are answered."""
         self._task = asyncio.ensure_future(self._server.serve(sockets=[self._socket]))
-        while not self._server.started and not self._task.done():  # noqa: ASYNC110  # no event
+        while not self._server.started and not self._task.done():  # no event
             await asyncio.sleep(0.005)
         if self._task.done():
             await self._task

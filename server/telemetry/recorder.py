@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import time
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+)
 
 from runtimes.contract.codes import Code
 from runtimes.contract.messages import Timings
@@ -59,6 +65,8 @@ class Recorders:
     """The metric families, all names in one place, and one recorder per version."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        # A second series per counter, of no use to rate().
+        disable_created_metrics()
         labels = ("model", "version")
         self.requests = Counter(
             "underway_requests", "Inference requests ended, answered or not.",

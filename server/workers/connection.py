@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import socket
+import time
 from collections.abc import Callable
 from typing import cast
 
@@ -25,9 +26,11 @@ from runtimes.contract.messages import (
     Stop,
 )
 from runtimes.contract.tensor import Tensor
-from server.errors import Unavailable, error_for
+from server.errors import DeadlineExceeded, Unavailable, error_for
 
 log = structlog.get_logger()
+
+MAX_WAIT = 365 * 86400.0  # seconds; a deadline beyond is none
 
 
 class WorkerConnection(asyncio.BufferedProtocol):
@@ -74,8 +77,21 @@ class WorkerConnection(asyncio.BufferedProtocol):
     ) -> Result:
         """The worker's answer; raises the ServingError it sent, or Unavailable if it died.
 
+        DeadlineExceeded is raised when `deadline_ns` passes, even while the worker is busy.
         Cancelling the caller cancels the request in the worker.
         """
+        if not deadline_ns:
+            return await self._ask(inputs, outputs, 0)
+        left_ns = deadline_ns - time.monotonic_ns()
+        try:
+            async with asyncio.timeout(min(left_ns / 1e9, MAX_WAIT)):
+                return await self._ask(inputs, outputs, deadline_ns)
+        except TimeoutError:
+            raise DeadlineExceeded("the deadline passed before the answer was there") from None
+
+    async def _ask(
+        self, inputs: tuple[Tensor, ...], outputs: tuple[str, ...], deadline_ns: int
+    ) -> Result:
         if self._gone:
             raise _died()
         request_id = next(self._ids)

@@ -193,9 +193,11 @@ def test_a_second_build_changes_nothing_and_imports_no_framework(demo):
 
 
 @pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"]
+    ("number", "moment", "status"),
+    [(signal.SIGINT, "importing", 130), (signal.SIGTERM, "training", 143)],
+    ids=["SIGINT", "SIGTERM"],
 )
-def test_an_interrupted_build_leaves_nothing(tmp_path, number, status):
+def test_an_interrupted_build_leaves_nothing(tmp_path, number, moment, status):
     target = tmp_path / "models"
     child = subprocess.Popen(
         [*BUILD, str(target)],
@@ -205,12 +207,14 @@ def test_an_interrupted_build_leaves_nothing(tmp_path, number, status):
         text=True,
     )
     for line in child.stdout:
-        if "importing" in line:  # the staging folder stands by now
-            assert len(list(tmp_path.iterdir())) == 1
+        if moment in line:
+            (stage,) = tmp_path.iterdir()
+            assert stage.name.startswith(".underway-demo-")
             child.send_signal(number)
             break
     _, errors = child.communicate(timeout=60)
     assert child.returncode == status, errors
+    assert "Traceback" not in errors
     assert list(tmp_path.iterdir()) == []
 
 

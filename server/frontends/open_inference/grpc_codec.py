@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from protos import inference_pb2 as pb
 from runtimes.contract.tensor import Buffer, Tensor
 from server.errors import InvalidArgument
+from server.frontends.grpc_wire import embedded, parse
 from server.frontends.open_inference.grpc_tensors import decode_inputs
-from server.frontends.open_inference.grpc_wire import embedded, parse
 from server.frontends.open_inference.parameters import (
     check_id,
     refuse_shared_memory,

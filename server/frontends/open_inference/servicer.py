@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 
 from protos import inference_pb2 as pb
 from server.frontends.calls import CallContext, StreamHandler, UnaryHandler, as_serving_error
+from server.frontends.grpc_wire import parse
 from server.frontends.limits import FrontendLimits
 from server.frontends.open_inference import grpc_settings as settings
 from server.frontends.open_inference.classification import classify
@@ -25,7 +26,6 @@ from server.frontends.open_inference.grpc_codec import (
     request_id,
 )
 from server.frontends.open_inference.grpc_queries import Queries
-from server.frontends.open_inference.grpc_wire import parse
 from server.frontends.pipeline import in_order
 from server.inference import InferenceResponse
 from server.planes import ControlPlane, DataPlane, ModelMetadata

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -69,9 +70,7 @@ class Planes:
     def metadata(self, model: str, version: str) -> ModelMetadata:
         self._find(model)
         settings = ModelSettings(model, output_labels={"y": ("cat", "dog", "cow")})
-        return ModelMetadata(
-            model, 3, (2, 3), "onnxruntime_onnx", "onnx", SIGNATURE, 8, settings
-        )
+        return ModelMetadata(model, 3, (2, 3), "onnxruntime_onnx", "onnx", SIGNATURE, 8, settings)
 
     def statistics(self, model: str, version: str) -> Sequence[ModelStatistics]:
         self.totals_of.append((model, version))
@@ -109,6 +108,4 @@ def infer_message(model: str = "adder", id_: str = "") -> pb.ModelInferRequest:
 
 def y(*values: float) -> Tensor:
     """One row of output `y`."""
-    import struct
-
     return Tensor("y", Datatype.FP32, (1, len(values)), struct.pack(f"<{len(values)}f", *values))

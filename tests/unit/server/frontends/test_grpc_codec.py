@@ -134,14 +134,18 @@ def _with(change):
         (lambda m: m.inputs[0].shape.extend([1] * 40), "rank 42"),
         (lambda m: m.outputs.add(), "outputs[0] has no name"),
         (
-            lambda m: m.outputs.add(name="y").parameters["classification"].CopyFrom(
-                pb.InferParameter(int64_param=0)
+            lambda m: (
+                m.outputs.add(name="y")
+                .parameters["classification"]
+                .CopyFrom(pb.InferParameter(int64_param=0))
             ),
             "'classification' of output 'y' must be an integer from 1",
         ),
         (
-            lambda m: m.outputs.add(name="y").parameters["classification"].CopyFrom(
-                pb.InferParameter(bool_param=True)
+            lambda m: (
+                m.outputs.add(name="y")
+                .parameters["classification"]
+                .CopyFrom(pb.InferParameter(bool_param=True))
             ),
             "'classification' of output 'y' must be an integer from 1",
         ),
@@ -197,11 +201,15 @@ def test_bytes_elements_that_do_not_add_up_are_refused(raw):
     "change",
     [
         lambda m: m.parameters["sequence_id"].CopyFrom(pb.InferParameter(int64_param=1)),
-        lambda m: m.inputs[0].parameters["shared_memory_region"].CopyFrom(
-            pb.InferParameter(string_param="r")
+        lambda m: (
+            m.inputs[0]
+            .parameters["shared_memory_region"]
+            .CopyFrom(pb.InferParameter(string_param="r"))
         ),
-        lambda m: m.outputs.add(name="y").parameters["shared_memory_region"].CopyFrom(
-            pb.InferParameter(string_param="r")
+        lambda m: (
+            m.outputs.add(name="y")
+            .parameters["shared_memory_region"]
+            .CopyFrom(pb.InferParameter(string_param="r"))
         ),
     ],
 )
@@ -252,9 +260,7 @@ def test_what_is_no_version_number_is_refused(text):
 
 @st.composite
 def _responses(draw):
-    outputs = draw(
-        st.lists(st.tuples(st.text(max_size=5), st.binary(max_size=300)), max_size=4)
-    )
+    outputs = draw(st.lists(st.tuples(st.text(max_size=5), st.binary(max_size=300)), max_size=4))
     tensors = tuple(
         Tensor(name, Datatype.UINT8, (len(data),), memoryview(data)) for name, data in outputs
     )

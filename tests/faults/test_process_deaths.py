@@ -1,0 +1,170 @@
+"""Processes that die or are told to stop, seen from outside by clients."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import threading
+import time
+
+import httpx
+import psutil
+import pytest
+
+from tests.harness.echo_repository import add_echo, ask
+from tests.harness.server_process import ROOT, serving
+
+
+def workers_of(server, model):
+    """Worker processes of one model; they carry their name."""
+    zygotes = psutil.Process(server.process.pid).children()
+    found = [worker for zygote in zygotes for worker in zygote.children()]
+    return [worker for worker in found if worker.name().startswith(model)]
+
+
+def until(condition, seconds=20.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition never came true"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def two_models(tmp_path):
+    add_echo(tmp_path, "slow", options={"delay_ms": 60_000})
+    add_echo(tmp_path, "other")
+    with serving(tmp_path) as server:
+        yield server
+
+
+def infer(server, model, timeout=30.0):
+    return httpx.post(
+        f"{server.url}/v2/models/{model}/infer", json=ask([1.0, 2.0]), timeout=timeout
+    )
+
+
+def test_kill_9_ends_calls_in_flight_at_once_and_no_other_model_notices(two_models):
+    answers: list[httpx.Response] = []
+    waiting = [
+        threading.Thread(target=lambda: answers.append(infer(two_models, "slow"))) for _ in range(3)
+    ]
+    for thread in waiting:
+        thread.start()
+    metric = f"http://127.0.0.1:{two_models.metrics_port}/metrics"
+    until(lambda: 'in_flight{model="slow",version="1"} 3.0' in httpx.get(metric).text)
+    (slow,) = workers_of(two_models, "slow")
+
+    os.kill(slow.pid, signal.SIGKILL)
+
+    # The model would take a minute; the threads end now.
+    for thread in waiting:
+        thread.join(10)
+        assert not thread.is_alive()
+    assert [answer.status_code for answer in answers] == [503, 503, 503]
+    assert "worker died" in answers[0].json()["error"]
+    assert infer(two_models, "other").status_code == 200
+    until(lambda: httpx.get(f"{two_models.url}/v2/models/slow/ready").status_code == 200)
+    (again,) = workers_of(two_models, "slow")
+    assert again.pid != slow.pid
+
+
+def test_a_killed_gateway_leaves_no_process_behind(two_models):
+    family = psutil.Process(two_models.process.pid).children(recursive=True)
+    assert len(family) == 3  # a zygote and two workers
+
+    two_models.process.kill()
+    two_models.process.wait()
+
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert alive == []
+
+
+def test_sigterm_finishes_what_is_in_flight_and_exits_with_0(tmp_path):
+    add_echo(tmp_path, "slow", options={"delay_ms": 700})
+    with serving(tmp_path) as server:
+        family = psutil.Process(server.process.pid).children(recursive=True)
+        answers: list[httpx.Response] = []
+        waiting = threading.Thread(target=lambda: answers.append(infer(server, "slow")))
+        waiting.start()
+        metric = f"http://127.0.0.1:{server.metrics_port}/metrics"
+        until(lambda: 'in_flight{model="slow",version="1"} 1.0' in httpx.get(metric).text)
+
+        assert server.stop() == 0
+
+        waiting.join(10)
+        assert answers[0].status_code == 200
+        assert answers[0].json()["outputs"][0]["data"] == [1.0, 2.0]
+        _, alive = psutil.wait_procs(family, timeout=10)
+        assert alive == []
+
+
+def test_a_second_signal_stops_at_once(tmp_path):
+    add_echo(tmp_path, "slow", options={"delay_ms": 60_000})
+    with serving(tmp_path) as server:
+
+        def cut_off():
+            with contextlib.suppress(httpx.HTTPError):
+                infer(server, "slow")
+
+        thread = threading.Thread(target=cut_off)
+        thread.start()
+        metric = f"http://127.0.0.1:{server.metrics_port}/metrics"
+        until(lambda: 'in_flight{model="slow",version="1"} 1.0' in httpx.get(metric).text)
+        server.process.send_signal(signal.SIGINT)
+        server.wait_for("stopping: finishing what is in flight")
+
+        server.process.send_signal(signal.SIGINT)
+
+        assert server.process.wait(10) == 1
+        thread.join(10)
+
+
+def test_the_server_is_not_ready_while_it_stops(tmp_path):
+    add_echo(tmp_path, "slow", options={"delay_ms": 1500})
+    with serving(tmp_path) as server, httpx.Client() as client:
+        ready = f"{server.url}/v2/health/ready"
+        assert client.get(ready).status_code == 200
+        waiting = threading.Thread(target=lambda: infer(server, "slow"))
+        waiting.start()
+        metric = f"http://127.0.0.1:{server.metrics_port}/metrics"
+        until(lambda: 'in_flight{model="slow",version="1"} 1.0' in httpx.get(metric).text)
+        server.process.send_signal(signal.SIGTERM)
+        server.wait_for("stopping: finishing what is in flight")
+
+        # Either the door is closed already, or whoever is let in hears that it is not ready.
+        with contextlib.suppress(httpx.HTTPError):
+            assert client.get(ready).status_code == 503
+        waiting.join(10)
+
+
+def test_what_a_worker_prints_is_in_the_log_with_its_model_and_version(tmp_path):
+    add_echo(tmp_path, "fragile", options={"crash_on": "x"}, versions=(7,))
+    with serving(tmp_path) as server:
+        server.forget()
+        (worker,) = workers_of(server, "fragile")
+        os.kill(worker.pid, signal.SIGABRT)
+
+        died = server.wait_for("worker died; restarting it")
+        assert (died["model"], died["version"]) == ("fragile", 7)
+
+
+def test_a_runtime_runs_from_an_environment_without_the_servers_dependencies(
+    tmp_path, demo_repository
+):
+    other = ROOT / ".venvs/onnx/bin/python"
+    assert other.exists(), "run `make test`, which creates it"
+    repository = tmp_path / "models"
+    repository.mkdir()
+    shutil.copytree(demo_repository / "digits-onnx", repository / "digits-onnx")
+    config = tmp_path / "underway.yaml"
+    config.write_text(f"runtimes: {{onnx: {{python: {other}}}}}\n")
+    with serving(repository, arguments=("--config", str(config))) as server:
+        (zygote,) = psutil.Process(server.process.pid).children()
+        assert zygote.cmdline()[0] == str(other)
+        modules = zygote.memory_maps()
+        assert not any("fastapi" in m.path or "pydantic" in m.path for m in modules)
+        image = {"name": "image", "datatype": "FP32", "shape": [1, 1, 8, 8], "data": [0.5] * 64}
+        answer = httpx.post(f"{server.url}/v2/models/digits-onnx/infer", json={"inputs": [image]})
+        assert abs(sum(answer.json()["outputs"][0]["data"]) - 1) < 1e-5

@@ -1,0 +1,294 @@
+"""Real worker processes of the echo runtime behind the gateway's own pool."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+
+import psutil
+import pytest
+import pytest_asyncio
+
+from runtimes.contract.messages import Batching, ModelSpec
+from runtimes.contract.tensor import Datatype, Tensor, TensorSpec
+from server.errors import DeadlineExceeded, Internal, Overloaded, Unavailable
+from server.workers.pool import PoolLimits, WorkerPool, restart_delay
+from server.workers.worker import LoadError
+from server.workers.zygote import Zygotes
+
+SPEC = (TensorSpec("x", Datatype.UINT8, (-1, 1)),)
+LIMITS = PoolLimits(max_in_flight=32, max_message_bytes=2**26, load_timeout=30, stop_grace=5)
+
+
+@pytest_asyncio.fixture
+async def zygotes() -> AsyncIterator[Zygotes]:
+    made = Zygotes({}, 60)
+    yield made
+    await made.stop()
+
+
+@pytest_asyncio.fixture
+async def start(zygotes):
+    pools = []
+
+    async def starter(*, workers=1, limits=LIMITS, batching=None, **options):
+        spec = ModelSpec(
+            "m", 1, "echo", "/", inputs=SPEC, max_batch_size=8, batching=batching, options=options
+        )
+        pool = WorkerPool(spec, ("cpu",) * workers, zygotes, limits)
+        pools.append(pool)
+        await pool.start()
+        return pool
+
+    yield starter
+    await asyncio.gather(*(pool.stop() for pool in pools))
+
+
+def row(*values: int) -> tuple[Tensor, ...]:
+    return (Tensor("x", Datatype.UINT8, (len(values), 1), bytes(values)),)
+
+
+async def ask(pool, *values, deadline_ns=0):
+    result = await pool.infer(row(*values), (), deadline_ns)
+    return bytes(result.outputs[0].data)
+
+
+async def until(condition, seconds=20.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition never came true"
+        await asyncio.sleep(0.01)
+
+
+async def test_every_caller_gets_its_own_answer(start):
+    pool = await start(workers=2)
+
+    answers = await asyncio.gather(*(ask(pool, n) for n in range(32)))
+
+    assert answers == [bytes([n]) for n in range(32)]
+
+
+async def test_a_tensor_of_many_megabytes_comes_back_whole(start):
+    pool = await start()
+    data = os.urandom(20 * 2**20)
+
+    result = await pool.infer((Tensor("x", Datatype.UINT8, (len(data), 1), data),), (), 0)
+
+    assert bytes(result.outputs[0].data) == data
+
+
+async def test_what_waits_is_computed_together_when_batching_is_on(start):
+    pool = await start(batching=Batching(), delay_ms=30)
+
+    results = await asyncio.gather(*(pool.infer(row(n), (), 0) for n in range(9)))
+
+    assert [bytes(r.outputs[0].data) for r in results] == [bytes([n]) for n in range(9)]
+    assert max(r.timings.batch_rows for r in results) == 8
+    assert sum(r.timings.leads for r in results) == 2
+
+
+async def test_requests_run_alone_when_batching_is_off(start):
+    pool = await start(delay_ms=5)
+
+    results = await asyncio.gather(*(pool.infer(row(n), (), 0) for n in range(4)))
+
+    assert [r.timings.batch_rows for r in results] == [1, 1, 1, 1]
+
+
+async def test_a_poisoned_row_fails_alone(start):
+    pool = await start(batching=Batching(), delay_ms=30, fail_on=7)
+
+    answers = await asyncio.gather(*(ask(pool, n) for n in range(5, 10)), return_exceptions=True)
+
+    assert isinstance(answers[2], Internal)
+    assert [a for a in answers if isinstance(a, bytes)] == [bytes([n]) for n in (5, 6, 8, 9)]
+
+
+async def test_a_killed_worker_ends_its_requests_at_once_and_comes_back(start):
+    pool = await start(delay_ms=30_000)
+    waiting = [asyncio.ensure_future(ask(pool, n)) for n in range(3)]
+    await asyncio.sleep(0.05)
+    (killed,) = pool.pids
+
+    os.kill(killed, signal.SIGKILL)
+
+    for ended in await asyncio.gather(*waiting, return_exceptions=True):
+        assert isinstance(ended, Unavailable)
+    await until(lambda: pool.is_ready)
+    assert pool.pids != [killed]
+
+
+async def test_a_worker_that_crashes_on_a_request_is_replaced(start):
+    pool = await start(crash_on=9)
+
+    with pytest.raises(Unavailable):
+        await ask(pool, 9)
+
+    await until(lambda: pool.is_ready)
+    assert await ask(pool, 1) == b"\x01"
+
+
+async def test_the_other_worker_goes_on_when_one_dies(start):
+    pool = await start(workers=2)
+    os.kill(pool.pids[0], signal.SIGKILL)
+    await until(lambda: len(pool.pids) == 1)
+
+    assert await ask(pool, 4) == b"\x04"
+
+
+async def test_a_request_past_its_deadline_is_not_computed(start):
+    pool = await start(delay_ms=100, crash_on=9)
+    first = asyncio.ensure_future(ask(pool, 1))
+    await asyncio.sleep(0.02)
+
+    with pytest.raises(DeadlineExceeded):
+        await ask(pool, 9, deadline_ns=time.monotonic_ns() + 10**7)
+
+    assert await first == b"\x01"
+    assert await ask(pool, 3) == b"\x03"  # the worker, which 9 would have ended, still runs
+
+
+async def test_a_deadline_is_answered_when_it_passes_even_while_the_model_is_busy(start):
+    pool = await start(delay_ms=60_000)
+
+    with pytest.raises(DeadlineExceeded):
+        await ask(pool, 2, deadline_ns=time.monotonic_ns() + 10**7)
+
+    pool._ready[0].kill()
+
+
+async def test_a_cancelled_request_is_not_computed(start):
+    pool = await start(delay_ms=100, crash_on=9)
+    first = asyncio.ensure_future(ask(pool, 1))
+    await asyncio.sleep(0.02)
+    second = asyncio.ensure_future(ask(pool, 9))
+    await asyncio.sleep(0.02)
+    second.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await second
+
+    assert await first == b"\x01"
+    assert await ask(pool, 3) == b"\x03"
+
+
+async def test_more_than_the_bound_in_flight_is_refused_at_once(start):
+    limits = PoolLimits(2, 2**26, 30, 5)
+    pool = await start(limits=limits, delay_ms=100)
+    waiting = [asyncio.ensure_future(ask(pool, n)) for n in (1, 2)]
+    await asyncio.sleep(0.02)
+
+    with pytest.raises(Overloaded, match="max_in_flight is 2") as refused:
+        await ask(pool, 3)
+
+    assert refused.value.retry_after
+    assert await asyncio.gather(*waiting) == [b"\x01", b"\x02"]
+
+
+async def test_stopping_answers_what_is_in_flight_first(start):
+    pool = await start(delay_ms=100)
+    waiting = asyncio.ensure_future(ask(pool, 1))
+    await asyncio.sleep(0.02)
+    (pid,) = pool.pids
+
+    await pool.stop()
+
+    assert await waiting == b"\x01"
+    await until(lambda: not psutil.pid_exists(pid))
+
+
+async def test_a_hung_worker_is_killed_after_the_grace(start):
+    limits = PoolLimits(8, 2**26, 30, 0.2)
+    pool = await start(limits=limits, hang=True)
+    waiting = asyncio.ensure_future(ask(pool, 1))
+    await asyncio.sleep(0.02)
+
+    await pool.stop()
+
+    with pytest.raises(Unavailable):
+        await waiting
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"fail_load": "the weights are missing"}, "the weights are missing"),
+        ({"exit_on_load": True}, r"died while loading \(exit 1\)"),
+        ({"no_such_option": 1}, "no_such_option"),
+    ],
+)
+async def test_a_failed_load_says_why_and_leaves_no_process(start, zygotes, options, reason):
+    with pytest.raises(LoadError, match=reason):
+        await start(**options)
+
+    await until(lambda: _workers() == [])
+
+
+async def test_a_load_over_its_time_is_given_up(zygotes, tmp_path):
+    spec = ModelSpec("m", 1, "echo", "/", inputs=SPEC)
+    pool = WorkerPool(spec, ("cpu",), zygotes, PoolLimits(8, 2**26, 0.0, 1))
+
+    with pytest.raises(LoadError, match="load_timeout"):
+        await pool.start()
+
+    await until(lambda: _workers() == [])
+
+
+async def test_workers_outlive_their_zygote_and_new_ones_get_a_new_zygote(start):
+    pool = await start()
+    (zygote,) = [p for p in psutil.Process().children() if "__main__.py" in " ".join(p.cmdline())]
+    zygote.kill()
+    await asyncio.sleep(0.05)
+
+    assert await ask(pool, 5) == b"\x05"
+
+    os.kill(pool.pids[0], signal.SIGKILL)
+    await until(lambda: not pool.is_ready)
+    await until(lambda: pool.is_ready)
+    assert await ask(pool, 6) == b"\x06"
+
+
+@pytest.mark.parametrize(
+    ("python", "reason"),
+    [
+        ("/nonexistent/python", "cannot be started.*runtimes.echo.python"),
+        ("/bin/false", "zygote of runtime 'echo' is gone"),
+    ],
+)
+async def test_an_interpreter_that_does_not_work_is_named(python, reason):
+    zygotes = Zygotes({"echo": python}, 10)
+    pool = WorkerPool(ModelSpec("m", 1, "echo", "/"), ("cpu",), zygotes, LIMITS)
+
+    with pytest.raises(LoadError, match=reason):
+        await pool.start()
+
+    await zygotes.stop()
+
+
+async def test_an_interpreter_without_the_framework_says_what_to_install():
+    # The clients' environment has no TensorFlow.
+    zygotes = Zygotes({"savedmodel": ".venvs/clients/bin/python"}, 30)
+    pool = WorkerPool(ModelSpec("m", 1, "savedmodel", "/"), ("cpu",), zygotes, LIMITS)
+
+    with pytest.raises(LoadError, match=r"No module named.*underway\[tensorflow\]"):
+        await pool.start()
+
+    await zygotes.stop()
+
+
+@pytest.mark.parametrize(("previous", "expected"), [(0, 0.05), (0.05, 0.1), (1, 2), (29, 30)])
+def test_the_pause_between_restarts_doubles_up_to_a_bound(previous, expected):
+    assert restart_delay(previous) == expected
+
+
+def _workers() -> list[psutil.Process]:
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        try:
+            if child.parent() != psutil.Process() and child.status() != psutil.STATUS_ZOMBIE:
+                found.append(child)
+        except psutil.NoSuchProcess:
+            continue
+    return found
