@@ -1,7 +1,7 @@
 """Generate the Python code of the .proto files beside this one, or check that it is fresh.
 
-    python -m protos.generate            write it
-    python -m protos.generate --check    exit 1 and say so where it is not what protoc would write
+python -m protos.generate            write it
+python -m protos.generate --check    exit 1 and say so where it is not what protoc would write
 """
 
 from __future__ import annotations
@@ -33,9 +33,7 @@ def stale() -> list[str]:
         generate(Path(folder))
         fresh = {path.name: path.read_bytes() for path in Path(folder, "protos").iterdir()}
     present = {path.name: path.read_bytes() for path in HERE.glob("*_pb2.py*")}
-    return sorted(
-        name for name in fresh | present if fresh.get(name) != present.get(name)
-    )
+    return sorted(name for name in fresh | present if fresh.get(name) != present.get(name))
 
 
 def main() -> int:

@@ -15,6 +15,10 @@ _SOURCE_FILE = re.compile(r"(?:/?[\w.+-]+/)*[\w.+-]+\.(?:cc|cpp|cxx|cu|cuh|h|hpp
 _PYTHON_FILE = re.compile(r"(?:/[\w.+-]+)+/([\w.+-]+\.py)")
 _ORT_PREFIX = re.compile(r"\[ONNXRuntimeError\] : \d+ : (\w+) : ")
 _ERROR_LINE = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception): ")
+_TENSORFLOW_NOISE = re.compile(
+    r"\{\{function_node [^}]*\}\} ?| ?\[\[.*?\]\]| ?\[Op:[^\]]*\]| in binary running on [\w.-]*\w"
+)
+_LISTING = 'File "code/'
 _NOISE = re.compile(r'^(?:File "|Traceback |frame #|~+|\^+|:$)|<--- HERE')
 
 
@@ -26,7 +30,7 @@ def clean_reason(error: BaseException, spec: ModelSpec) -> str:
     text = _without_paths(str(error), spec)
     lines = [line.strip() for line in _told(text)]
     kept = " ".join(line for line in lines if line and not _NOISE.search(line))
-    kept = _ORT_PREFIX.sub(r"\1: ", kept).strip()
+    kept = _TENSORFLOW_NOISE.sub("", _ORT_PREFIX.sub(r"\1: ", kept)).strip()
     if not kept:
         return type(error).__name__
     return kept if len(kept) <= MAX_LENGTH else kept[: MAX_LENGTH - 1] + "…"
@@ -39,7 +43,8 @@ def _told(text: str) -> list[str]:
         found = [i for i, line in enumerate(lines) if _ERROR_LINE.match(line.strip())]
         if found:
             return [_ERROR_LINE.sub("", lines[found[-1]].strip()), *lines[found[-1] + 1 :]]
-    return lines
+    listing = [i for i, line in enumerate(lines) if line.strip().startswith(_LISTING)]
+    return lines[: listing[0]] if listing else lines
 
 
 def _without_paths(text: str, spec: ModelSpec) -> str:

@@ -60,6 +60,9 @@ class TorchScriptRuntime:
         freeze = Options(spec, ["freeze"]).flag("freeze") or False
         index = choose(spec.device, torch.cuda.device_count(), "PyTorch")
         device = torch.device(device_name(index))
+        if index is not None:
+            # A module that asks for "cuda" without a number means this one.
+            torch.cuda.set_device(index)
         _set_threads(spec.threads)
         _set_precision(spec.precision)
         module, extra = _open(spec, device)

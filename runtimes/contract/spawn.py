@@ -1,7 +1,7 @@
 """What the gateway and a zygote say to each other: one JSON list per packet, no tensors.
 
-    gateway -> zygote    fork NAME, with two file descriptors: the worker's socket and its log pipe
-    zygote -> gateway    imported, or failed REASON; then forked NAME PID and exited PID STATUS
+gateway -> zygote    fork NAME, with two file descriptors: the worker's socket and its log pipe
+zygote -> gateway    imported, or failed REASON; then forked NAME PID and exited PID STATUS
 """
 
 from __future__ import annotations

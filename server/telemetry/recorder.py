@@ -66,7 +66,7 @@ class Recorders:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         # A second series per counter, of no use to rate().
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         labels = ("model", "version")
         self.requests = Counter(
             "underway_requests", "Inference requests ended, answered or not.",

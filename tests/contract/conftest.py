@@ -63,7 +63,6 @@ def save_tf(function, inputs: Sequence, folder: Path, name: str = "serving_defau
 
 def save_onnx(nodes, inputs, outputs, path: Path, initializers=()) -> None:
     """`inputs` and `outputs` are (name, onnx type, shape) triples."""
-    import onnx
     from onnx import helper
 
     graph = helper.make_graph(
@@ -76,7 +75,6 @@ def save_onnx(nodes, inputs, outputs, path: Path, initializers=()) -> None:
     opsets = [helper.make_opsetid("", 18)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=9)
     path.write_bytes(model.SerializeToString())
-    del onnx
 
 
 def identity(runtime: str, datatype: Datatype, shape: tuple[int, ...], folder: Path) -> ModelSpec:

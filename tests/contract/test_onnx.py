@@ -181,7 +181,8 @@ def test_a_string_that_is_not_utf8_is_refused_by_name(models):
     ],
 )
 def test_known_options_are_taken(models, options):
-    assert models.load(replace(models.two_way("onnx"), options=options)).device == "cpu"
+    spec = replace(models.two_way("onnx"), options=options, device="cpu")
+    assert models.load(spec).device == "cpu"
 
 
 @pytest.mark.parametrize(

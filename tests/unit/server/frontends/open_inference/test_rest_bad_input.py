@@ -107,7 +107,7 @@ BAD = {
 async def test_a_bad_document_is_refused_and_the_next_good_one_answered(case):
     document, text = BAD[case]
     async with client_of(Planes()) as client:
-        answer = await client.post("/v2/models/rows/infer", json=document)
+        answer = await client.post("/v2/models/rows/infer", content=json.dumps(document))
         assert answer.status_code == 400
         assert set(answer.json()) == {"error"}
         assert text in answer.json()["error"]
