@@ -9,6 +9,7 @@ declared outputs they are the inputs' names with `_out` added. Options:
                                     (exit code 1), or never return
     hang                            every call never returns
     fail_load, exit_on_load         loading fails with this reason, or ends the process
+    say                             loading prints this text
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ OPTIONS = (
     "hang",
     "fail_load",
     "exit_on_load",
+    "say",
 )
 DEFAULT_INPUTS = (TensorSpec("input", Datatype.INT32, (-1, -1)),)
 EXIT_CODE = 1
@@ -53,6 +55,8 @@ class EchoRuntime:
         check_precision(spec)
         choose(spec.device, 0, "echo")
         options = Options(spec, OPTIONS)
+        if text := options.text("say"):
+            print(text, flush=True)
         if options.flag("exit_on_load"):
             os._exit(EXIT_CODE)
         if reason := options.text("fail_load"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -23,6 +24,7 @@ from server.frontends.limits import FrontendLimits
 from server.frontends.open_inference.servicer import OpenInferenceServicer
 from server.frontends.rest import create_app
 from server.lifecycle.manager import LifecycleManager
+from server.repository.errors import RepositoryError
 from server.supply import Supply
 from server.telemetry.recorder import Recorders
 from server.workers.pool import PoolLimits, WorkerPool
@@ -91,7 +93,10 @@ class Gateway:
         addresses = Addresses(self._settings.host, self._rest.port, grpc_port, self._metrics.port)
         log.info("listening", host=addresses.host, rest=addresses.http_port, grpc=grpc_port,
                  metrics=addresses.metrics_port)  # fmt: skip
-        self._supply.announce(self._manager)
+        try:
+            self._supply.announce(self._manager)
+        except RepositoryError as error:
+            raise ConfigError(f"model-repository: {error.reason}") from None
         return addresses
 
     async def settle(self) -> None:
@@ -148,6 +153,8 @@ async def serve(settings: Settings, on_settled: Callable[[Addresses], None] | No
 def _listen(setting: str, port: int, bind: Callable[[], HttpServer]) -> HttpServer:
     try:
         return bind()
+    except socket.gaierror as error:
+        raise ConfigError(f"host: cannot be used as an address ({error.strerror})") from None
     except OSError as error:
         raise ConfigError(f"{_taken(setting, port)} ({error.strerror})") from None
 

@@ -7,11 +7,12 @@ Nothing else in the project reads the environment or a settings file.
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-import yaml
+from server.repository.plain_yaml import PlainYamlError, load
 
 MIB = 2**20
 MAX_CONFIG_BYTES = MIB
@@ -49,14 +50,18 @@ class Settings:
         for folder in self.model_repositories:
             if not folder.is_dir():
                 raise ConfigError(f"model-repository: '{folder}' is not a folder")
+        if not self.host:
+            # To a socket, no address is every address.
+            raise ConfigError("host: expected an address; 0.0.0.0 for all")
         self._check_ports()
         if self.max_message_bytes < 1024:
             raise ConfigError("max-message-bytes: expected 1024 or more")
         if self.max_message_bytes > 2**31 - 17 * MIB:
             raise ConfigError("max-message-bytes: expected less than 2 GiB, gRPC's own limit")
         for name in ("max_in_flight", "load_timeout", "drain_timeout"):
-            if getattr(self, name) <= 0:
-                raise ConfigError(f"{name.replace('_', '-')}: expected more than 0")
+            value = getattr(self, name)
+            if not math.isfinite(value) or value <= 0:
+                raise ConfigError(f"{name.replace('_', '-')}: expected a number above 0")
         for runtime in self.runtime_pythons:
             if runtime not in RUNTIMES:
                 raise ConfigError(
@@ -83,27 +88,52 @@ def read_config_file(path: Path, known: tuple[str, ...]) -> dict[str, object]:
     `known` are the settings' names. `runtimes: {onnx: {python: PATH}}` becomes `runtime_python`,
     as the flag gives it. Raises ConfigError naming the key that is wrong.
     """
+    settings = _content(path)
+    if "runtimes" in settings:
+        settings["runtime_python"] = _pythons(settings.pop("runtimes"))
+    for key, value in settings.items():
+        if key not in known:
+            close = difflib.get_close_matches(key, known, 1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise ConfigError(f"config: '{key}' is no setting{hint}")
+        settings[key] = _checked(key, value)
+    return settings
+
+
+def _content(path: Path) -> dict[str, object]:
+    """The file's settings with underscores in their names, their values as they stand there."""
     try:
         if path.stat().st_size > MAX_CONFIG_BYTES:
             raise ConfigError(f"config: the file is over {MAX_CONFIG_BYTES} bytes")
-        content = yaml.safe_load(path.read_text("utf-8"))
+        content = load(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"config: '{path}' cannot be read: {error}") from None
-    except yaml.YAMLError as error:
+    except PlainYamlError as error:
         raise ConfigError(f"config: '{path}' is not valid YAML: {error}") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
         raise ConfigError(f"config: '{path}' must hold `setting: value` lines")
-    settings = {str(key).replace("-", "_"): value for key, value in content.items()}
-    if "runtimes" in settings:
-        settings["runtime_python"] = _pythons(settings.pop("runtimes"))
-    for key in settings:
-        if key not in known:
-            close = difflib.get_close_matches(key, known, 1)
-            hint = f"; did you mean {close[0]}?" if close else ""
-            raise ConfigError(f"config: '{key}' is no setting{hint}")
+    settings: dict[str, object] = {}
+    for key, value in content.items():
+        name = str(key).replace("-", "_")
+        if name in settings:
+            raise ConfigError(f"config: '{name}' is given twice")
+        settings[name] = value
     return settings
+
+
+def _checked(key: str, value: object) -> object:
+    """`value` in the form its flag gives it; nothing is converted silently."""
+    if key in ("model_repository", "runtime_python"):
+        values = value if isinstance(value, list) else [value]
+        if not values or not all(isinstance(item, str) for item in values):
+            raise ConfigError(f"config: {key}: expected a text or a list of texts")
+        return values
+    kind = _KINDS[key]
+    if type(value) is not kind and not (kind is float and type(value) is int):
+        raise ConfigError(f"config: {key}: expected {_WORDS[kind]}")
+    return value
 
 
 def _pythons(runtimes: object) -> list[str]:
@@ -113,5 +143,11 @@ def _pythons(runtimes: object) -> list[str]:
     for name, options in runtimes.items():
         if not isinstance(options, dict) or set(options) != {"python"}:
             raise ConfigError(f"config: runtimes.{name}: expected `python: PATH` and nothing else")
+        if not isinstance(options["python"], str):
+            raise ConfigError(f"config: runtimes.{name}.python: expected a path")
         pythons.append(f"{name}={options['python']}")
     return pythons
+
+
+_KINDS: Mapping[str, type] = {item.name: type(item.default) for item in fields(Settings)}
+_WORDS: Mapping[type, str] = {str: "a text", int: "a whole number", float: "a number"}

@@ -14,7 +14,7 @@ from tests.harness.server_process import ROOT, ServerProcess, serving
 
 @pytest.fixture(scope="session")
 def demo_repository() -> Path:
-    """The demo model repository, the same that `make demo` builds; rebuilt when its code changed."""
+    """The demo model repository, the one `make demo` builds; rebuilt when its code changed."""
     folder = ROOT / ".demo/models"
     built = subprocess.run(
         [sys.executable, "-m", "server.demo", str(folder)],

@@ -49,7 +49,9 @@ class ModelSpec:
     `artifact` is the absolute path of the file or folder the runtime opens. `inputs` and `outputs`
     are what the configuration declares, empty where the artifact is to tell. `max_batch_size` is
     None where it is to be derived, 0 where the model has no batch dimension. `precision` is
-    `fp32`, `tf32` or `fp16`; `device` is `auto`, `cpu` or `cuda:N`.
+    `fp32`, `tf32` or `fp16`; `device` is `auto`, `cpu` or `cuda:N`. `warmup_files` are recorded
+    requests to run before the worker is ready, `golden_files` requests with the answers they must
+    get; both absolute paths.
     """
 
     model: str
@@ -64,6 +66,8 @@ class ModelSpec:
     max_batch_size: int | None = None
     batching: Batching | None = None
     warmup: tuple[WarmupSample, ...] = ()
+    warmup_files: tuple[str, ...] = ()
+    golden_files: tuple[str, ...] = ()
     options: Mapping[str, OptionValue] = field(default_factory=dict)
 
 
@@ -98,11 +102,28 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class Ping:
+    """Answer Pong at once, whatever is being computed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """Finish what is queued, then exit."""
 
 
 # ---- worker -> gateway -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Warming:
+    """The model is loaded; warm-up and golden checks begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """The worker lives; its present batch has been running for `busy_ns`, 0 where it is idle."""
+
+    busy_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,4 +180,6 @@ class Failed:
     message: str
 
 
-Message = Load | Infer | Cancel | Stop | Ready | LoadFailed | Result | Failed
+Message = (
+    Load | Infer | Cancel | Ping | Stop | Warming | Pong | Ready | LoadFailed | Result | Failed
+)

@@ -22,11 +22,14 @@ from runtimes.contract.messages import (
     LoadFailed,
     Message,
     ModelSpec,
+    Ping,
+    Pong,
     ProtocolError,
     Ready,
     Result,
     Stop,
     Timings,
+    Warming,
     WarmupSample,
 )
 from runtimes.contract.tensor import MAX_RANK, Buffer, Datatype, Signature, Tensor, TensorSpec
@@ -52,8 +55,14 @@ def encode(message: Message) -> tuple[bytes, list[Buffer]]:
             header, body = ["failed", id_, code, text], []
         case Cancel(id=id_):
             header, body = ["cancel", id_], []
+        case Ping():
+            header, body = ["ping"], []
+        case Pong(busy_ns=busy):
+            header, body = ["pong", busy], []
         case Stop():
             header, body = ["stop"], []
+        case Warming():
+            header, body = ["warming"], []
         case Load(spec=spec):
             header, body = ["load", asdict(spec)], []
         case Ready():
@@ -116,6 +125,8 @@ def _load(fields: Fields, _body: memoryview) -> Load:
             WarmupSample(item["name"], _specs(item["inputs"]), item["fill"], item["count"])
             for item in spec["warmup"]
         ),
+        "warmup_files": tuple(spec["warmup_files"]),
+        "golden_files": tuple(spec["golden_files"]),
     }
     return Load(ModelSpec(**spec))
 
@@ -147,7 +158,10 @@ _DECODERS: dict[str, Callable[[Fields, memoryview], Message]] = {
     "result": _result,
     "failed": lambda fields, _: Failed(fields[1], Code(fields[2]), str(fields[3])),
     "cancel": lambda fields, _: Cancel(fields[1]),
+    "ping": lambda _fields, _body: Ping(),
+    "pong": lambda fields, _: Pong(int(fields[1])),
     "stop": lambda _fields, _body: Stop(),
+    "warming": lambda _fields, _body: Warming(),
     "load": _load,
     "ready": _ready,
     "load_failed": lambda fields, _: LoadFailed(str(fields[1])),
