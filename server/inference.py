@@ -130,6 +130,8 @@ def check_size(tensor: Tensor) -> None:
             f"input '{tensor.name}' has {len(tensor.data)} bytes, expected {expected} for "
             f"{tensor.datatype} {_shape(tensor.shape)}"
         )
+    elif tensor.datatype is Datatype.BOOL and bytes(tensor.data).translate(None, b"\0\1"):
+        raise InvalidArgument(f"input '{tensor.name}': a BOOL byte is neither 0 nor 1")
 
 
 def check_shape(name: str, shape: Sequence[int]) -> None:

@@ -46,11 +46,11 @@ def _classes(shape: tuple[int, ...]) -> int:
 
 def _entries(table: NDArray[np.generic], k: int, labels: tuple[str, ...]) -> Iterator[bytes]:
     for row in table:
-        # argsort is ascending and puts NaN last: sorting the negated values as float would lose
-        # the low bits of 64-bit integers, so the reversed row is sorted and its indexes turned.
+        # Descending and stable: the reversed row is sorted upwards and read from its end. Negating
+        # the values instead would not do for unsigned integers, nor for the lowest signed one.
         order = row.size - 1 - np.argsort(row[::-1], kind="stable")[::-1]
         if row.dtype.kind == "f":
-            nan = np.isnan(row[order])
+            nan = np.isnan(row[order])  # sorted upwards NaN is last, so here it came first
             order = np.concatenate([order[~nan], order[nan]])
         for index in order[:k].tolist():
             yield _entry(row[index].item(), index, labels).encode()
