@@ -11,17 +11,27 @@ from runtimes.contract.codes import Code
 from runtimes.contract.messages import Failed, Result, Timings
 from runtimes.contract.tensor import Tensor
 from runtimes.runtime import LoadedModel
+from runtimes.sticky import DeviceLost, is_sticky
 
 MAX_REASON = 600
+STICKY = "the model's GPU context is broken and its worker is replaced; send the request again"
 
 Ending = Result | Failed
 
 
 def execute(model: LoadedModel, batch: Sequence[Waiting], taken_ns: int) -> Iterator[Ending]:
-    """Compute `batch`; if it fails, compute its members singly, so that only the bad one fails."""
+    """Compute `batch`; if it fails, compute its members singly, so that only the bad one fails.
+
+    Raises DeviceLost, after the endings, where the GPU's context is beyond use: only a new process
+    helps then.
+    """
     try:
         yield from _together(model, batch, taken_ns)
     except Exception as error:  # whatever a model raises must not end the worker
+        if is_sticky(error):
+            for entry in batch:
+                yield Failed(entry.request.id, Code.UNAVAILABLE, STICKY)
+            raise DeviceLost(_reason(error)) from error
         if len(batch) == 1:
             yield Failed(batch[0].request.id, Code.INTERNAL, _reason(error))
             return

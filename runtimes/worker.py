@@ -26,9 +26,12 @@ from runtimes.contract.messages import (
     LoadFailed,
     Message,
     ModelSpec,
+    Ping,
+    Pong,
     ProtocolError,
     Ready,
     Stop,
+    Warming,
 )
 from runtimes.contract.tensor import Buffer
 from runtimes.execute import execute
@@ -48,27 +51,31 @@ def run(sock: socket.socket, runtime: Runtime) -> None:
         return  # the gateway went before it said what to load
     if not isinstance(first, Load):
         raise ProtocolError(f"expected load first, got {type(first).__name__}")
-    model = _load(sock, runtime, first.spec)
+    outbox = Outbox(sock)
+    model = _load(outbox, runtime, first.spec)
     if model is None:
         return
     queue = BatchQueue(_limits(model, first.spec))
-    reader = threading.Thread(target=_read, args=(messages, queue), daemon=True, name="reader")
+    reader = threading.Thread(
+        target=_read, args=(messages, queue, outbox), daemon=True, name="reader"
+    )
     reader.start()
-    _compute(sock, model, queue)
+    _compute(outbox, model, queue)
 
 
-def _load(sock: socket.socket, runtime: Runtime, spec: ModelSpec) -> LoadedModel | None:
+def _load(outbox: Outbox, runtime: Runtime, spec: ModelSpec) -> LoadedModel | None:
     started = time.monotonic_ns()
     try:
         model = runtime.load(spec)
         loaded = time.monotonic_ns()
+        outbox.send(Warming())
         warm_up(model, spec)
     except LoadError as error:
-        _send(sock, LoadFailed(str(error)))
+        outbox.send(LoadFailed(str(error)))
         return None
     except Exception as error:
         traceback.print_exc()
-        _send(sock, LoadFailed(f"{spec.runtime} could not load it: {type(error).__name__}"))
+        outbox.send(LoadFailed(f"{spec.runtime} could not load it: {type(error).__name__}"))
         return None
     ready = Ready(
         signature=model.signature,
@@ -78,7 +85,7 @@ def _load(sock: socket.socket, runtime: Runtime, spec: ModelSpec) -> LoadedModel
         warmup_ns=time.monotonic_ns() - loaded,
         facts=model.facts,
     )
-    _send(sock, ready)
+    outbox.send(ready)
     return model
 
 
@@ -89,25 +96,27 @@ def _limits(model: LoadedModel, spec: ModelSpec) -> Limits:
     return Limits(model.max_batch_size, spec.batching.max_queue_delay_us * NS_PER_US)
 
 
-def _compute(sock: socket.socket, model: LoadedModel, queue: BatchQueue) -> None:
+def _compute(outbox: Outbox, model: LoadedModel, queue: BatchQueue) -> None:
     while (batch := queue.take()) is not None:
         now = time.monotonic_ns()
+        outbox.busy_since_ns = now
         alive = []
         for entry in batch:
             request = entry.request
             if queue.is_cancelled(request.id):
-                _send(sock, Failed(request.id, Code.CANCELLED, "cancelled by the client"))
+                outbox.send(Failed(request.id, Code.CANCELLED, "cancelled by the client"))
             elif expired(request, now):
                 text = "the deadline passed while the request waited in the queue"
-                _send(sock, Failed(request.id, Code.DEADLINE_EXCEEDED, text))
+                outbox.send(Failed(request.id, Code.DEADLINE_EXCEEDED, text))
             else:
                 alive.append(entry)
         if alive:
             for ending in execute(model, alive, now):
-                _send(sock, ending)
+                outbox.send(ending)
+        outbox.busy_since_ns = 0
 
 
-def _read(messages: Iterator[Message], queue: BatchQueue) -> None:
+def _read(messages: Iterator[Message], queue: BatchQueue, outbox: Outbox) -> None:
     """The reader thread: requests into the queue until Stop; end of file ends the process."""
     try:
         for message in messages:
@@ -116,6 +125,8 @@ def _read(messages: Iterator[Message], queue: BatchQueue) -> None:
                     queue.put(message)
                 case Cancel(id=request_id):
                     queue.cancel(request_id)
+                case Ping():
+                    outbox.send(Pong(outbox.busy_ns))
                 case Stop():
                     queue.close()
                 case _:
@@ -132,20 +143,34 @@ def _receive(sock: socket.socket) -> Iterator[Message]:
         yield from reader.received(count)
 
 
-def _send(sock: socket.socket, message: Message) -> None:
-    buffers = frame(message)
-    # A gateway that is gone is noticed by the reader; there is nobody to tell.
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        for start in range(0, len(buffers), MAX_BUFFERS):
-            _send_all(sock, buffers[start : start + MAX_BUFFERS])
+class Outbox:
+    """Writes messages whole, whichever of the two threads they come from."""
 
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._lock = threading.Lock()
+        self.busy_since_ns = 0
 
-def _send_all(sock: socket.socket, buffers: list[Buffer]) -> None:
-    views = [memoryview(buffer) for buffer in buffers]
-    while views:
-        sent = sock.sendmsg(views)
-        while views and sent >= len(views[0]):
-            sent -= len(views[0])
-            views.pop(0)
-        if sent:
-            views[0] = views[0][sent:]
+    @property
+    def busy_ns(self) -> int:
+        """How long the present batch has been running."""
+        since = self.busy_since_ns
+        return time.monotonic_ns() - since if since else 0
+
+    def send(self, message: Message) -> None:
+        """Write one message; nothing happens where the gateway is gone."""
+        buffers = frame(message)
+        # A gateway that is gone is noticed by the reader; there is nobody to tell.
+        with self._lock, contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            for start in range(0, len(buffers), MAX_BUFFERS):
+                self._write(buffers[start : start + MAX_BUFFERS])
+
+    def _write(self, buffers: list[Buffer]) -> None:
+        views = [memoryview(buffer) for buffer in buffers]
+        while views:
+            sent = self._sock.sendmsg(views)
+            while views and sent >= len(views[0]):
+                sent -= len(views[0])
+                views.pop(0)
+            if sent:
+                views[0] = views[0][sent:]

@@ -11,29 +11,36 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 import structlog
-from prometheus_client import CollectorRegistry, make_asgi_app
+from prometheus_client import CollectorRegistry
 
-from runtimes.contract.messages import ModelSpec
-from server.config import ConfigError, Settings
+from server.config import ConfigError, ModelControl, Settings
 from server.controlplane import ServingControlPlane
 from server.cpus import available_cpus
 from server.dataplane import ServingDataPlane
+from server.errors import InvalidArgument
+from server.frontends.admin import create_admin_app
 from server.frontends.grpc import GrpcFrontend
 from server.frontends.http_server import HttpServer
 from server.frontends.limits import FrontendLimits
 from server.frontends.open_inference.servicer import OpenInferenceServicer
 from server.frontends.rest import create_app
+from server.lifecycle.history import History
+from server.lifecycle.loading import Loader, Supplied
 from server.lifecycle.manager import LifecycleManager
 from server.repository.errors import RepositoryError
+from server.repository.watcher import RepositoryWatcher
 from server.supply import Supply
+from server.telemetry.lifecycle import LifecycleMeter
 from server.telemetry.recorder import Recorders
 from server.workers.pool import PoolLimits, WorkerPool
+from server.workers.supervision import HeartbeatLimits
 from server.workers.zygote import Zygotes
 
 log = structlog.get_logger()
 
 IMPORT_TIMEOUT = 120.0
 STOP_GRACE = 10.0
+HEARTBEAT = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,26 +60,36 @@ class Gateway:
         self._settings = settings
         registry = CollectorRegistry()
         recorders = Recorders(registry)
-        self._supply = Supply(settings.model_repositories, available_cpus())
+        meter = LifecycleMeter(registry)
+        self._supply = Supply(
+            settings.model_repositories, available_cpus(), settings.quiet_period, meter
+        )
         self._zygotes = Zygotes(settings.runtime_pythons, IMPORT_TIMEOUT)
-        pool_limits = PoolLimits(
-            settings.max_in_flight, settings.max_message_bytes * 2, settings.load_timeout,
-            STOP_GRACE,
-        )  # fmt: skip
+        pool_limits = _pool_limits(settings)
 
-        def make_pool(spec: ModelSpec, devices: tuple[str, ...]) -> WorkerPool:
-            return WorkerPool(spec, devices, self._zygotes, pool_limits)
+        def make_pool(supplied: Supplied) -> WorkerPool:
+            return WorkerPool(supplied.spec, supplied.devices, self._zygotes, pool_limits)
 
+        history = History(meter)
         self._manager = LifecycleManager(
-            self._supply.describe, make_pool, recorders, settings.drain_timeout
+            Loader(self._supply.find, make_pool, recorders),
+            history,
+            drain_timeout=settings.drain_timeout,
+            load_retries=settings.load_retries,
+            retry_first=settings.load_retry_delay,
         )
         self._data = ServingDataPlane(self._manager, recorders)
-        control = ServingControlPlane(self._manager)
+        self._control = ServingControlPlane(
+            self._manager, self._supply, history, settings.model_control
+        )
+        self._watcher: RepositoryWatcher | None = None
+        control = self._control
         limits = FrontendLimits(settings.max_message_bytes, version("underway"))
         host, grace = settings.host, settings.drain_timeout
+        admin = create_admin_app(self._control, registry)
         self._metrics = _listen(
             "metrics-port", settings.metrics_port,
-            lambda: HttpServer(make_asgi_app(registry), host, settings.metrics_port, 1),
+            lambda: HttpServer(admin, host, settings.metrics_port, 1),
         )  # fmt: skip
         rest = create_app(self._data, control, limits)
         self._rest = _listen(
@@ -93,17 +110,46 @@ class Gateway:
         addresses = Addresses(self._settings.host, self._rest.port, grpc_port, self._metrics.port)
         log.info("listening", host=addresses.host, rest=addresses.http_port, grpc=grpc_port,
                  metrics=addresses.metrics_port)  # fmt: skip
-        try:
-            self._supply.announce(self._manager)
-        except RepositoryError as error:
-            raise ConfigError(f"model-repository: {error.reason}") from None
+        await self._follow_repositories()
         return addresses
 
     async def settle(self) -> None:
-        """Wait until every model found is READY or FAILED."""
-        await self._manager.settle()
+        """Wait until every model found at the start is READY or FAILED."""
+        await self._manager.settled()
+        self._data.note_started()
         states = [v.state.value for v in self._manager.versions()]
         log.info("all models settled", ready=states.count("READY"), failed=states.count("FAILED"))
+
+    async def _follow_repositories(self) -> None:
+        """Take up what is there now, and under `poll` whatever comes."""
+        try:
+            listing = await asyncio.to_thread(self._supply.scan)
+        except RepositoryError as error:
+            raise ConfigError(f"model-repository: {error.reason}") from None
+        control = self._settings.model_control
+        if control is ModelControl.EXPLICIT:
+            self._supply.note(listing)
+            await self._load_named()
+            return
+        self._supply.announce(listing, self._manager)
+        if control is ModelControl.POLL:
+            self._watcher = RepositoryWatcher(
+                self._supply.scan,
+                lambda found: self._supply.announce(found, self._manager),
+                self._settings.poll_interval,
+                self._settings.model_repositories,
+            )
+            self._watcher.start()
+
+    async def _load_named(self) -> None:
+        """Under `explicit`: load what --load-model names."""
+        for name in self._settings.load_models:
+            names = sorted(self._supply.names()) if name == "*" else [name]
+            for one in names:
+                try:
+                    await self._supply.offer(one, self._manager, "--load-model")
+                except InvalidArgument as error:
+                    raise ConfigError(f"load-model: {error.message}") from None
 
     def stop_admitting(self) -> None:
         """Be not ready from here on."""
@@ -112,6 +158,8 @@ class Gateway:
     async def stop(self) -> None:
         """Not ready; finish what is in flight; end the workers."""
         self._data.stop_admitting()
+        if self._watcher is not None:
+            await self._watcher.stop()
         await asyncio.gather(self._rest.stop(), self._grpc.stop(self._settings.drain_timeout))
         await self._manager.stop()
         await self._zygotes.stop()
@@ -148,6 +196,17 @@ async def serve(settings: Settings, on_settled: Callable[[Addresses], None] | No
         await stop
     finally:
         await gateway.stop()
+
+
+def _pool_limits(settings: Settings) -> PoolLimits:
+    return PoolLimits(
+        max_in_flight=settings.max_in_flight,
+        # An answer may be larger than its request; frontends refuse what is too large to send.
+        max_message_bytes=settings.max_message_bytes * 2,
+        load_timeout=settings.load_timeout,
+        stop_grace=STOP_GRACE,
+        heartbeat=HeartbeatLimits(HEARTBEAT, settings.silence_timeout, settings.busy_timeout),
+    )
 
 
 def _listen(setting: str, port: int, bind: Callable[[], HttpServer]) -> HttpServer:

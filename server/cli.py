@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from rich.console import Console
-from rich.table import Table
 
-from server.config import MIB, ConfigError, Settings, read_config_file
+from server.cli_models import models
+from server.cli_publish import publish
+from server.config import MIB, ConfigError, ModelControl, Settings, read_config_file
 from server.telemetry.logs import FORMATS, LEVELS
 
 SERVE_SETTINGS = (
     "model_repository", "host", "http_port", "grpc_port", "metrics_port", "max_message_bytes",
-    "max_in_flight", "load_timeout", "drain_timeout", "log_level", "log_format", "runtime_python",
+    "max_in_flight", "model_control", "load_model", "poll_interval", "quiet_period",
+    "load_timeout", "load_retries", "load_retry_delay", "drain_timeout", "silence_timeout",
+    "busy_timeout", "log_level", "log_format", "runtime_python",
 )  # fmt: skip
 
 
@@ -73,7 +72,23 @@ def main() -> None:
           default=64 * MIB, type=int)  # fmt: skip
 @_setting("max-in-flight", "Requests in one worker before more are refused.",
           default=1024, type=int)  # fmt: skip
+@_setting("model-control", "Who decides what is loaded: the repository once (none), the "
+          "repository whenever it changes (poll), or load and unload calls (explicit).",
+          default="poll", type=click.Choice([kind.value for kind in ModelControl]))  # fmt: skip
+@_setting("load-model", "Model to load at the start under explicit control; * for all. May be "
+          "repeated.", multiple=True)  # fmt: skip
+@_setting("poll-interval", "Seconds between looks at the repositories; changes the file system "
+          "reports are seen at once.", default=2.0, type=float)  # fmt: skip
+@_setting("quiet-period", "Seconds without a change before a version without a manifest counts as "
+          "completely copied.", default=2.0, type=float)  # fmt: skip
 @_setting("load-timeout", "Seconds a model may take to load.", default=300.0, type=float)
+@_setting("load-retries", "How often a failed load is tried again.", default=5, type=int)
+@_setting("load-retry-delay", "Seconds before the first retry; doubled for each further one.",
+          default=5.0, type=float)  # fmt: skip
+@_setting("silence-timeout", "Seconds without a sign of life before a worker is replaced.",
+          default=10.0, type=float)  # fmt: skip
+@_setting("busy-timeout", "Seconds one batch may take before its worker is replaced.",
+          default=300.0, type=float)  # fmt: skip
 @_setting("drain-timeout", "Seconds for requests in flight when stopping.",
           default=30.0, type=float)  # fmt: skip
 @_setting("runtime-python", "NAME=PATH: interpreter of the environment that has runtime NAME's "
@@ -125,34 +140,8 @@ def demo(directory: Path, then_serve: bool, http_port: int, grpc_port: int,
             raise click.UsageError(str(error)) from None
 
 
-@main.command()
-@click.option("--url", default="http://127.0.0.1:8000", show_default=True,
-              envvar="UNDERWAY_URL", show_envvar=True, help="REST address.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print the index as JSON.")
-def models(url: str, as_json: bool) -> None:
-    """List a running server's models, their versions and states."""
-    request = urllib.request.Request(f"{url.rstrip('/')}/v2/repository/index", method="POST")  # noqa: S310  # the user's own URL
-    try:
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-            index = json.load(answer)
-    except (OSError, ValueError) as error:
-        reason = error.reason if isinstance(error, urllib.error.URLError) else error
-        raise click.ClickException(
-            f"no Underway server answers at {url} ({reason}). Is it running? See `underway serve`"
-        ) from None
-    if as_json:
-        click.echo(json.dumps(index, indent=2))
-    else:
-        _print_index(index)
-
-
-def _print_index(index: list[dict[str, str]]) -> None:
-    table = Table("model", "version", "state", "reason")
-    for entry in index:
-        table.add_row(
-            entry["name"], entry.get("version", ""), entry.get("state", ""), entry.get("reason", "")
-        )
-    Console().print(table)
+main.add_command(models)
+main.add_command(publish)
 
 
 def _settings(options: dict[str, Any]) -> Settings:
@@ -163,7 +152,13 @@ def _settings(options: dict[str, Any]) -> Settings:
             raise ConfigError(f"runtime-python: expected NAME=PATH, got '{pair}'")
         pythons[name] = path
     repositories = tuple(options.pop("model_repository"))
-    return Settings(repositories, runtime_pythons=pythons, **options)
+    return Settings(
+        repositories,
+        runtime_pythons=pythons,
+        model_control=ModelControl(options.pop("model_control")),
+        load_models=tuple(options.pop("load_model")),
+        **options,
+    )
 
 
 def _run(settings: Settings, demo_repository: Path | None = None) -> None:

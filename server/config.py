@@ -10,17 +10,30 @@ import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from enum import StrEnum
 from pathlib import Path
 
 from server.repository.plain_yaml import PlainYamlError, load
 
 MIB = 2**20
 MAX_CONFIG_BYTES = MIB
+_ABOVE_ZERO = (
+    "max_in_flight", "poll_interval", "load_timeout", "load_retry_delay", "drain_timeout",
+    "silence_timeout", "busy_timeout",
+)  # fmt: skip
 RUNTIMES = ("torchscript", "savedmodel", "onnx", "echo")
 
 
 class ConfigError(Exception):
     """A setting is wrong; the text names it and says what is expected."""
+
+
+class ModelControl(StrEnum):
+    """Who decides what is loaded: the repository once, the repository always, or clients."""
+
+    NONE = "none"
+    POLL = "poll"
+    EXPLICIT = "explicit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +47,16 @@ class Settings:
     metrics_port: int = 8002
     max_message_bytes: int = 64 * MIB
     max_in_flight: int = 1024
+    model_control: ModelControl = ModelControl.POLL
+    load_models: tuple[str, ...] = ()
+    poll_interval: float = 2.0
+    quiet_period: float = 2.0
     load_timeout: float = 300.0
+    load_retries: int = 5
+    load_retry_delay: float = 5.0
     drain_timeout: float = 30.0
+    silence_timeout: float = 10.0
+    busy_timeout: float = 300.0
     log_level: str = "info"
     log_format: str = "auto"
     runtime_pythons: Mapping[str, str] = field(default_factory=dict)
@@ -58,7 +79,13 @@ class Settings:
             raise ConfigError("max-message-bytes: expected 1024 or more")
         if self.max_message_bytes > 2**31 - 17 * MIB:
             raise ConfigError("max-message-bytes: expected less than 2 GiB, gRPC's own limit")
-        for name in ("max_in_flight", "load_timeout", "drain_timeout"):
+        if self.load_models and self.model_control is not ModelControl.EXPLICIT:
+            raise ConfigError("load-model: only with --model-control explicit")
+        if self.load_retries < 0:
+            raise ConfigError("load-retries: expected 0 or more")
+        if not math.isfinite(self.quiet_period) or self.quiet_period < 0:
+            raise ConfigError("quiet-period: expected 0 or more seconds")
+        for name in _ABOVE_ZERO:
             value = getattr(self, name)
             if not math.isfinite(value) or value <= 0:
                 raise ConfigError(f"{name.replace('_', '-')}: expected a number above 0")

@@ -1,44 +1,124 @@
-"""What clients may see and ask of the repository: its index, and to load and unload."""
+"""What clients may see and ask of the repository, and operators of the lifecycle."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from server.errors import Unsupported
+from server.config import ModelControl
+from server.errors import InvalidArgument, Unsupported
+from server.lifecycle.history import History, Transition
 from server.lifecycle.manager import LifecycleManager
 from server.lifecycle.states import State
 from server.planes import IndexEntry
+from server.repository.names import is_label
+from server.supply import Supply
+
+API = "api"
 
 
 class ServingControlPlane:
-    """Answers for one lifecycle manager; see planes.ControlPlane."""
+    """Answers for one lifecycle manager; see planes.ControlPlane and planes.AdminPlane."""
 
-    def __init__(self, manager: LifecycleManager) -> None:
+    def __init__(
+        self, manager: LifecycleManager, supply: Supply, history: History, control: ModelControl
+    ) -> None:
         self._manager = manager
+        self._supply = supply
+        self._history = history
+        self._control = control
+
+    # ---- for clients ---------------------------------------------------------------------------
 
     def index(self, ready_only: bool) -> Sequence[IndexEntry]:
         """Every known model version, by name and version; a model without any is one line."""
         entries: list[IndexEntry] = []
-        for name, model in sorted(self._manager.models.items()):
-            if not model.versions and not ready_only:
-                entries.append(IndexEntry(name, "", State.FAILED.value, model.error))
-            for number, version in sorted(model.versions.items()):
-                if version.state is State.READY or not ready_only:
-                    state, reason = version.state.value, version.reason
-                    entries.append(IndexEntry(name, str(number), state, reason))
+        for name in sorted({*self._manager.models, *self._supply.names()}):
+            entries += self._lines(name, ready_only)
         return entries
 
     async def load(self, model: str, parameters: Mapping[str, str | bool | int | bytes]) -> None:
-        """Refused: this server follows its repository and takes no orders over the network."""
-        raise _control_is_off()
+        """Load or reload `model` as the repository has it now, and wait until that is done.
+
+        Parameter `config` is a model configuration as JSON that takes the place of the model's
+        own. Raises InvalidArgument with the reason of a failure.
+        """
+        self._require(ModelControl.EXPLICIT)
+        if files := [key for key in parameters if key.startswith("file:")]:
+            raise Unsupported(
+                f"parameter '{files[0][:64]}': artifacts are not taken over the network; publish "
+                "them in the model repository"
+            )
+        config = parameters.get("config")
+        if config is not None and not isinstance(config, str):
+            raise InvalidArgument("parameter 'config': expected a string of JSON")
+        await self._supply.offer(model, self._manager, API, config)
+        await self._manager.settled([model])
+        self._raise_failure(model)
 
     async def unload(self, model: str, unload_dependents: bool) -> None:
-        """Refused, as `load` is."""
-        raise _control_is_off()
+        """Unload `model` and wait until its requests in flight are answered and it is gone."""
+        self._require(ModelControl.EXPLICIT)
+        self._manager.withdraw(model, API)
+        await self._manager.settled([model])
 
+    # ---- for operators -------------------------------------------------------------------------
 
-def _control_is_off() -> Unsupported:
-    return Unsupported(
-        "explicit model load / unload is not allowed: this server loads what its model "
-        "repository holds when it starts. Change the repository and restart it"
-    )
+    def labels(self, model: str) -> Mapping[str, int]:
+        """The labels of `model` with their versions."""
+        return self._manager.get(model).labels
+
+    def label(self, model: str, label: str, version: int | None) -> None:
+        """Point a label at a READY version, or remove it."""
+        if not is_label(label):
+            raise InvalidArgument(
+                f"label '{label[:64]}': expected a letter, then letters, digits, '_' or '-', "
+                "64 at most"
+            )
+        self._manager.label(model, label, version, API)
+
+    async def roll_back(self, model: str) -> int:
+        """Turn to the version before the default one, and wait until it answers."""
+        version = self._manager.roll_back(model, API)
+        found = self._manager.get(model).routes.get("")
+        if found is None or found.version != version:
+            await self._manager.settled([model])
+            self._raise_failure(model)
+        return version
+
+    def history(self, model: str, limit: int) -> Sequence[Transition]:
+        """The newest transitions, oldest first."""
+        return self._history.entries(model, limit)
+
+    # ---- shared --------------------------------------------------------------------------------
+
+    def _lines(self, name: str, ready_only: bool) -> list[IndexEntry]:
+        model = self._manager.models.get(name)
+        loads = list(model.loads.values()) if model is not None else []
+        # A version that is being replaced is there twice; the one that serves speaks for it.
+        rank = {State.READY: 2, State.ENDED: 0}
+        latest = {v.version: v for v in sorted(loads, key=lambda v: (rank.get(v.state, 1), v.id))}
+        lines = [
+            IndexEntry(name, str(number), version.state.value, version.reason)
+            for number, version in sorted(latest.items())
+            if version.state is State.READY or not ready_only
+        ]
+        if lines or ready_only:
+            return lines
+        error = model.error if model is not None else ""
+        return [IndexEntry(name, "", State.FAILED.value if error else State.ENDED.value, error)]
+
+    def _raise_failure(self, name: str) -> None:
+        model = self._manager.get(name)
+        for load in model.loads.values():
+            if load.state is State.FAILED and model.is_aspired(load):
+                raise InvalidArgument(f"load failed for model '{name}': {load.reason}")
+        if model.error:
+            raise InvalidArgument(f"load failed for model '{name}': {model.error}")
+
+    def _require(self, control: ModelControl) -> None:
+        if self._control is not control:
+            raise Unsupported(
+                "explicit model load / unload is not allowed: the server runs with "
+                f"--model-control {self._control} and follows its model repository. Change the "
+                "repository, or start the server with --model-control explicit"
+            )

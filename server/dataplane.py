@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from server.errors import NotFound, ServingError, Unavailable
+from server.errors import ServingError, Unavailable
 from server.inference import InferenceRequest, InferenceResponse, check
 from server.lifecycle.manager import LifecycleManager
 from server.lifecycle.states import State
@@ -34,7 +34,12 @@ class ServingDataPlane:
     def __init__(self, manager: LifecycleManager, recorders: Recorders) -> None:
         self._manager = manager
         self._recorders = recorders
+        self._started = False
         self._stopping = False
+
+    def note_started(self) -> None:
+        """The models found at the start have been given their chance."""
+        self._started = True
 
     def stop_admitting(self) -> None:
         """Be not ready from here on; requests already let in are still answered."""
@@ -78,10 +83,10 @@ class ServingDataPlane:
 
     def ready(self) -> bool:
         """True once the models found at the start are settled and one of them serves."""
-        if self._stopping or not self._manager.settled:
+        if self._stopping or not self._started:
             return False
-        models = self._manager.models
-        return not models or any(v.state is State.READY for v in self._manager.versions())
+        wanting = [model for model in self._manager.models.values() if model.wanted]
+        return not wanting or any("" in model.routes for model in wanting)
 
     def model_ready(self, model: str, version: str) -> bool:
         """True when that version has a worker to ask."""
@@ -94,13 +99,13 @@ class ServingDataPlane:
     def metadata(self, model: str, version: str) -> ModelMetadata:
         """What the version's artifact and settings say."""
         found = self._manager.find(model, version)
-        versions = self._manager.models[model].versions.values()
+        loads = self._manager.get(model).loads.values()
         ready = found.ready
         assert ready is not None  # noqa: S101  # find() returns READY versions only
         return ModelMetadata(
             name=model,
             version=found.version,
-            versions=tuple(sorted(v.version for v in versions if v.state is State.READY)),
+            versions=tuple(sorted({v.version for v in loads if v.state is State.READY})),
             platform=PLATFORMS.get(found.runtime, found.runtime),
             runtime=found.runtime,
             signature=ready.signature,
@@ -113,9 +118,8 @@ class ServingDataPlane:
         if model and version:
             found = [self._manager.find(model, version)]
         elif model:
-            if model not in self._manager.models:
-                raise NotFound(f"Request for unknown model: '{model}' is not found")
-            found = list(self._manager.models[model].versions.values())
+            found = list(self._manager.get(model).loads.values())
         else:
             found = list(self._manager.versions())
-        return [v.recorder.statistics for v in found if v.recorder and v.state is State.READY]
+        ready = {(v.settings.name, v.version): v for v in found if v.state is State.READY}
+        return [v.recorder.statistics for v in ready.values() if v.recorder]

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from runtimes.contract.tensor import Signature
 from server.inference import InferenceRequest, InferenceResponse
+from server.lifecycle.history import Transition
 from server.repository.settings import ModelSettings
 from server.statistics import ModelStatistics
 
@@ -87,3 +88,19 @@ class ControlPlane(Protocol):
 
     async def unload(self, model: str, unload_dependents: bool) -> None:
         """Unload `model`; Unsupported while control is off."""
+
+
+class AdminPlane(Protocol):
+    """What operators ask, on the port that is theirs."""
+
+    def labels(self, model: str) -> Mapping[str, int]:
+        """The labels of `model` that can be asked for now, with their versions."""
+
+    def label(self, model: str, label: str, version: int | None) -> None:
+        """Point a label at a READY version, or remove it; InvalidArgument where it is not READY."""
+
+    async def roll_back(self, model: str) -> int:
+        """Turn to the version before the default one; its number, once it answers."""
+
+    def history(self, model: str, limit: int) -> Sequence[Transition]:
+        """The newest transitions, oldest first; of all models where `model` is ""."""

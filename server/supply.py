@@ -2,61 +2,175 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import structlog
 
 from runtimes.contract.messages import ModelSpec
+from server.errors import InvalidArgument
+from server.lifecycle.loading import Supplied
 from server.lifecycle.manager import LifecycleManager
+from server.lifecycle.states import State
 from server.repository.artifacts import Artifact
-from server.repository.aspired import aspired
+from server.repository.completeness import verify
 from server.repository.errors import RepositoryError
-from server.repository.local import ModelEntry, RepositoryListing, locate, scan
+from server.repository.local import ModelEntry, RepositoryListing, SettingsCache, locate, scan
 from server.repository.settings import ModelSettings
+from server.repository.triton_config import parse_triton_json
+from server.telemetry.lifecycle import LifecycleMeter
 from server.workers.worker import LoadError
 
 log = structlog.get_logger()
 
+REPOSITORY = "repository"
+"""The cause of what follows from a change in the repository."""
+
 
 class Supply:
-    """The repositories' content as last read."""
+    """The repositories' content as last read, and what of it was taken up."""
 
-    def __init__(self, roots: Sequence[Path], cpus: int) -> None:
+    def __init__(
+        self, roots: Sequence[Path], cpus: int, quiet_period: float, meter: LifecycleMeter
+    ) -> None:
         self._roots = roots
         self._cpus = cpus
+        self._quiet_period = quiet_period
+        self._meter = meter
+        self._cache = SettingsCache()
         self._listing = RepositoryListing({})
+        self._loaded: dict[tuple[str, int], str] = {}
+        self._said: set[str] = set()
 
-    def announce(self, manager: LifecycleManager) -> None:
-        """Read the repositories and tell `manager` what is wanted. Raises RepositoryError."""
-        self._listing = scan(self._roots)
-        _log_passed_over(self._listing)
-        for name, entry in self._listing.models.items():
-            if entry.settings is None:
-                manager.reject(name, entry.error)
-                log.error("model cannot be served", model=name, reason=entry.error)
-                continue
-            versions = aspired(entry.settings.version_policy, entry.versions)
-            if versions:
-                manager.aspire(entry.settings, versions)
-            else:
-                reason = _no_version(entry)
-                manager.reject(name, reason)
-                log.warning("model has no version to serve", model=name, reason=reason)
+    def scan(self) -> RepositoryListing:
+        """Read the repositories; may run in a thread. Raises RepositoryError."""
+        return scan(self._roots, quiet_period=self._quiet_period, cache=self._cache)
 
-    def describe(self, settings: ModelSettings, version: int) -> tuple[ModelSpec, tuple[str, ...]]:
-        """What a worker needs to load that version, and a device for each of its workers.
+    def names(self) -> Collection[str]:
+        """The models the repositories hold."""
+        return self._listing.models.keys()
 
-        Raises LoadError where the version's folder holds nothing to load.
+    def note(self, listing: RepositoryListing) -> None:
+        """Remember what is there without loading any of it."""
+        self._say_what_is_passed_over(listing)
+        self._listing = listing
+
+    def announce(self, listing: RepositoryListing, manager: LifecycleManager) -> None:
+        """Tell `manager` what the repositories hold now; what is gone from them is withdrawn.
+
+        A repository that cannot be reached withdraws nothing.
+        """
+        gone = set(self._listing.models) - set(listing.models)
+        self.note(listing)
+        for name in gone:
+            log.info("model removed from its repository", model=name)
+            manager.withdraw(name, REPOSITORY)
+        for entry in listing.models.values():
+            self._offer(entry, entry.settings, manager, REPOSITORY)
+        self._look_for_changes_in_place(manager)
+
+    async def offer(
+        self, name: str, manager: LifecycleManager, cause: str, config: str | None = None
+    ) -> None:
+        """Read the repositories again and want what they hold of one model.
+
+        `config` takes the place of the model's own settings. Raises InvalidArgument where there
+        is no such model, or its settings are wrong.
         """
         try:
-            artifact = locate(self._listing.models[settings.name], version)
+            self.note(await asyncio.to_thread(self.scan))
+            entry = self._listing.models.get(name)
+            if entry is None:
+                raise InvalidArgument(
+                    f"load failed for model '{name}': no model repository holds it"
+                )
+            settings = entry.settings
+            if config is not None:
+                settings = parse_triton_json(config, name)
+        except RepositoryError as error:
+            raise InvalidArgument(f"load failed for model '{name}': {error.reason}") from None
+        if name in manager.models:
+            manager.models[name].accept_all()
+        self._offer(entry, settings, manager, cause)
+        manager.retry(name)
+
+    def find(self, settings: ModelSettings, version: int) -> Supplied:
+        """Where that version lies and what a worker needs to load it; runs in a thread.
+
+        Raises LoadError where the folder holds nothing to load, or not what was published.
+        """
+        entry = self._listing.models.get(settings.name)
+        if entry is None:
+            raise LoadError("its model is no longer in a model repository")
+        try:
+            artifact = locate(entry, version, settings)
+            folder = entry.root / settings.name / str(version)
+            if reason := verify(folder):
+                raise LoadError(reason)
         except RepositoryError as error:
             raise LoadError(error.reason) from None
-        return spec_of(settings, version, artifact, self._cpus), devices_of(settings)
+        self._loaded[settings.name, version] = entry.fingerprints.get(version, "")
+        spec = spec_of(settings, version, artifact, self._cpus, entry)
+        return Supplied(spec, devices_of(settings), entry.sizes.get(version, 0))
+
+    def _offer(
+        self,
+        entry: ModelEntry,
+        settings: ModelSettings | None,
+        manager: LifecycleManager,
+        cause: str,
+    ) -> None:
+        if settings is None:
+            manager.reject(entry.name, entry.error)
+            return
+        manager.aspire(settings, entry.versions, cause)
+        if not manager.models[entry.name].wanted:
+            manager.reject(entry.name, _no_version(entry))
+
+    def _look_for_changes_in_place(self, manager: LifecycleManager) -> None:
+        """A version that failed and was changed is tried again; one that serves stays as it is."""
+        for version in manager.versions():
+            key = (version.settings.name, version.version)
+            entry = self._listing.models.get(version.settings.name)
+            if entry is None or key not in self._loaded:
+                continue
+            now = entry.fingerprints.get(version.version)
+            if now is None or now == self._loaded[key]:
+                continue
+            if version.state is State.FAILED:
+                self._loaded[key] = now
+                manager.retry(version.settings.name)
+            elif version.state is State.READY:
+                self._loaded[key] = now
+                self._meter.changed_in_place(version.settings.name)
+                log.warning(
+                    "a published version changed in place; it stays as loaded. Publish a new "
+                    "version instead", model=key[0], version=key[1],
+                )  # fmt: skip
+
+    def _say_what_is_passed_over(self, listing: RepositoryListing) -> None:
+        """Log each oddity once, and again when it comes back."""
+        said = {f"in a repository: {reason}" for reason in listing.ignored}
+        for entry in (*listing.models.values(), *listing.shadowed):
+            said |= {f"model {entry.name}: {reason}" for reason in entry.ignored}
+            said |= {
+                f"model {entry.name}, version {version}: not loaded yet, {reason}"
+                for version, reason in entry.incomplete.items()
+            }
+        said |= {f"model {entry.name}: {entry.error}" for entry in listing.shadowed}
+        said |= {
+            f"model repository {number} cannot be read; what it served stays"
+            for number in listing.unreachable
+        }
+        for text in sorted(said - self._said):
+            log.warning("passed over", what=text)
+        self._said = said
 
 
-def spec_of(settings: ModelSettings, version: int, artifact: Artifact, cpus: int) -> ModelSpec:
+def spec_of(
+    settings: ModelSettings, version: int, artifact: Artifact, cpus: int, entry: ModelEntry
+) -> ModelSpec:
     """A worker's orders; CPUs are shared out among a model's workers unless `threads` is set."""
     return ModelSpec(
         model=settings.name,
@@ -70,6 +184,8 @@ def spec_of(settings: ModelSettings, version: int, artifact: Artifact, cpus: int
         max_batch_size=settings.max_batch_size,
         batching=settings.batching,
         warmup=settings.warmup,
+        warmup_files=entry.warmup_files,
+        golden_files=entry.golden_files,
         options=settings.options,
     )
 
@@ -82,14 +198,6 @@ def devices_of(settings: ModelSettings) -> tuple[str, ...]:
 def _no_version(entry: ModelEntry) -> str:
     if entry.versions:
         return f"its version policy asks for none of its versions {list(entry.versions)}"
+    if entry.incomplete:
+        return "; ".join(f"version {v}: {reason}" for v, reason in entry.incomplete.items())
     return "no version folder; expected a folder named by a number, such as 1"
-
-
-def _log_passed_over(listing: RepositoryListing) -> None:
-    for reason in listing.ignored:
-        log.warning("passed over in a model repository", reason=reason)
-    for entry in listing.models.values():
-        for reason in entry.ignored:
-            log.warning("passed over in a model's folder", model=entry.name, reason=reason)
-    for entry in listing.shadowed:
-        log.warning("model not served", model=entry.name, reason=entry.error)

@@ -1,95 +1,132 @@
-"""The lifecycle manager: makes aspired versions so, one model independent of the other."""
+"""The lifecycle manager: makes aspired versions so, one model independent of the other.
+
+It asks the pure policy what to do next for one model, does it, and asks again whenever something
+there ends. Nothing here waits for another model.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 
 import structlog
 
-from runtimes.contract.messages import ModelSpec
 from server.errors import NotFound, Unavailable
-from server.lifecycle.policy import Load, Snapshot, Unload, default_version, next_action
+from server.lifecycle.history import History, Transition
+from server.lifecycle.loading import Loader
+from server.lifecycle.model import Model
+from server.lifecycle.policy import (
+    Abandon,
+    Action,
+    Forget,
+    Load,
+    Unload,
+    next_action,
+    retry_delay,
+)
 from server.lifecycle.states import State
 from server.lifecycle.version import Handle, ModelVersion, not_ready
 from server.repository.settings import ModelSettings
-from server.telemetry.recorder import Recorders
-from server.workers.pool import WorkerPool
 from server.workers.worker import LoadError
 
 log = structlog.get_logger()
-
-Describe = Callable[[ModelSettings, int], tuple[ModelSpec, tuple[str, ...]]]
-"""Finds a version's artifact: its spec and one device per worker. Raises LoadError."""
-
-MakePool = Callable[[ModelSpec, tuple[str, ...]], WorkerPool]
-
-
-@dataclass(slots=True)
-class Model:
-    """All versions of one model; `error` says why there are none to serve."""
-
-    name: str
-    versions: dict[int, ModelVersion] = field(default_factory=dict)
-    error: str = ""
-    reconciling: asyncio.Task[None] | None = None
-
-    def snapshots(self) -> list[Snapshot]:
-        """The versions as the policy sees them."""
-        return [Snapshot(v.version, v.state, v.aspired) for v in self.versions.values()]
 
 
 class LifecycleManager:
     """Owns every model version; frontends only borrow handles."""
 
-    def __init__(self, describe: Describe, make_pool: MakePool, recorders: Recorders,
-                 drain_timeout: float) -> None:  # fmt: skip
-        self._describe = describe
-        self._make_pool = make_pool
-        self._recorders = recorders
+    def __init__(
+        self,
+        loader: Loader,
+        history: History,
+        *,
+        drain_timeout: float,
+        load_retries: int,
+        retry_first: float,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        self._loader = loader
+        self._history = history
         self._drain_timeout = drain_timeout
+        self._load_retries = load_retries
+        self._retry_first = retry_first
+        self._clock = clock or asyncio.get_running_loop().time
         self._models: dict[str, Model] = {}
-        self._settled = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
 
     # ---- what is wanted ------------------------------------------------------------------------
 
-    def aspire(self, settings: ModelSettings, versions: tuple[int, ...]) -> None:
-        """State every version wanted of one model; what is not named is unloaded."""
-        model = self._models.setdefault(settings.name, Model(settings.name))
-        for number, version in model.versions.items():
-            version.aspired = number in versions
-        for number in versions:
-            if number not in model.versions:
-                model.versions[number] = ModelVersion(settings, number)
-        if model.reconciling is None or model.reconciling.done():
-            model.reconciling = asyncio.ensure_future(self._reconcile(model))
+    def aspire(self, settings: ModelSettings, available: Sequence[int], cause: str) -> None:
+        """State a model's settings and every version of it that could be loaded.
+
+        The version policy, labels and rollbacks decide which of them are loaded; all others are
+        unloaded. `cause` says who or what asked, for the history.
+        """
+        model = self._model(settings.name)
+        model.want(settings, available, cause)
+        self._reconcile(model)
+
+    def withdraw(self, name: str, cause: str) -> None:
+        """Want nothing of a model any more."""
+        if name in self._models:
+            self.aspire(self._models[name].settings, (), cause)
 
     def reject(self, name: str, reason: str) -> None:
-        """Show a model whose settings cannot be read."""
-        self._models.setdefault(name, Model(name)).error = reason
+        """Say why a model has nothing to load; what it serves stays."""
+        model = self._model(name)
+        if model.error != reason:
+            model.error = reason
+            log.error("model cannot be served", model=name, reason=reason)
 
-    async def settle(self) -> None:
-        """Wait until everything aspired so far is READY or FAILED."""
-        tasks = [m.reconciling for m in self._models.values() if m.reconciling is not None]
-        await asyncio.gather(*tasks)
-        self._settled.set()
+    def label(self, name: str, label: str, version: int | None, cause: str) -> None:
+        """Point `label` at a READY version, or remove it. Raises NotFound, InvalidArgument."""
+        model = self.get(name)
+        model.label(label, version, cause)
+        log.info("label moved", model=name, label=label, version=version, cause=cause)
+        self._reconcile(model)
+
+    def roll_back(self, name: str, cause: str) -> int:
+        """Turn to the version before the default one, which is not served again until it is
+        loaded by name or replaced by a newer one; the number of the version turned to.
+        """
+        model = self.get(name)
+        version = model.reject_default(cause)
+        log.warning("rolling back", model=name, version=version, cause=cause)
+        self._reconcile(model)
+        return version
+
+    def retry(self, name: str) -> None:
+        """Try failed versions of a model again at once, with all their attempts before them."""
+        model = self.get(name)
+        for load in model.loads.values():
+            if load.state is State.FAILED:
+                load.attempts, load.retry_at = 0, self._clock()
+        self._reconcile(model)
+
+    async def settled(self, names: Sequence[str] | None = None) -> None:
+        """Wait until all wanted versions of those models (or of all) are READY or FAILED and the
+        others gone.
+        """
+        for name in names if names is not None else list(self._models):
+            while (model := self._models.get(name)) is not None and not model.settled:
+                await model.changed.wait()
 
     async def stop(self) -> None:
         """Drain and end every version."""
-        tasks = [m.reconciling for m in self._models.values() if m.reconciling is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        ready = [v for v in self.versions() if v.state is State.READY]
-        await asyncio.gather(*(self._unload(version) for version in ready))
+        self._stopping = True
+        for model in self._models.values():
+            self._cancel_retry(model)
+        for version in self.versions():
+            if version.task is not None and version.state in (State.LOADING, State.WARMING):
+                version.task.cancel()
+            elif version.state is State.READY:
+                version.move(State.DRAINING)
+                self._start(self._unload(version))
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # ---- what is there -------------------------------------------------------------------------
-
-    @property
-    def settled(self) -> bool:
-        """True once every model found at the start is READY or FAILED."""
-        return self._settled.is_set()
 
     @property
     def models(self) -> Mapping[str, Model]:
@@ -97,81 +134,149 @@ class LifecycleManager:
         return self._models
 
     def versions(self) -> Iterator[ModelVersion]:
-        """Every version of every model."""
+        """Every load of every version of every model."""
         for model in self._models.values():
-            yield from model.versions.values()
+            yield from model.loads.values()
 
-    def find(self, name: str, version: str) -> ModelVersion:
-        """A READY version; `version` "" is the default. Raises NotFound or Unavailable."""
+    def get(self, name: str) -> Model:
+        """A known model; raises NotFound."""
         model = self._models.get(name)
         if model is None:
             raise NotFound(f"Request for unknown model: '{name}' is not found")
-        if version:
-            return self._find_specific(model, version)
-        number = default_version(model.snapshots())
-        if number is None:
+        return model
+
+    def find(self, name: str, version: str) -> ModelVersion:
+        """Who answers for `version`: "" for the default, a number, or a label.
+
+        Raises NotFound for what is unknown, Unavailable for what is known and cannot answer.
+        """
+        model = self.get(name)
+        found = model.routes.get(version)
+        if found is not None:
+            return found
+        if not version:
             raise Unavailable(f"'{name}' has no available versions", retry_after=1.0)
-        return model.versions[number]
+        for load in model.loads.values():
+            if str(load.version) == version and load.state is not State.ENDED:
+                raise Unavailable(not_ready(name, load.version), retry_after=1.0)
+        kind = "version" if version.isdecimal() else "version label"
+        raise NotFound(f"Request for unknown model: '{name}' {kind} {version} is not found")
 
     def acquire(self, name: str, version: str) -> Handle:
         """A lease on a READY version, to be used in a `with` block. Raises as `find` does."""
         return Handle(self.find(name, version))
 
-    def _find_specific(self, model: Model, version: str) -> ModelVersion:
-        found = model.versions.get(int(version)) if _is_number(version) else None
-        if found is None or found.state is State.ENDED:
-            raise NotFound(
-                f"Request for unknown model: '{model.name}' version {version} is not found"
-            )
-        if found.state is not State.READY:
-            raise Unavailable(not_ready(model.name, found.version), retry_after=1.0)
-        return found
-
     # ---- making it so --------------------------------------------------------------------------
 
-    async def _reconcile(self, model: Model) -> None:
-        while (action := next_action(model.snapshots())) is not None:
-            match action:
-                case Load(version=number):
-                    await self._load(model.versions[number])
-                case Unload(version=number):
-                    await self._unload(model.versions[number])
+    def _model(self, name: str) -> Model:
+        if name not in self._models:
+            self._models[name] = Model(
+                name, self._moved, lambda version: self._loader.forget(name, version)
+            )
+        return self._models[name]
 
-    async def _load(self, version: ModelVersion) -> None:
-        name, number = version.settings.name, version.version
-        version.move(State.LOADING)
-        log.info("loading", model=name, version=number)
-        pool: WorkerPool | None = None
-        try:
-            spec, devices = self._describe(version.settings, number)
-            version.runtime = spec.runtime
-            pool = self._make_pool(spec, devices)
-            version.ready = await pool.start()
-        except LoadError as error:
-            version.move(State.FAILED, str(error))
-            log.error("failed to load", model=name, version=number, reason=str(error))
+    def _reconcile(self, model: Model) -> None:
+        """Do all there is to do for one model now; each thing that ends comes back here."""
+        if self._stopping:
             return
-        version.pool = pool
-        version.recorder = self._recorders.of(name, number)
-        version.move(State.READY)
-        seconds = round(version.ready.load_ns / 1e9, 2)
-        log.info("ready", model=name, version=number, runtime=version.runtime,
-                 device=version.ready.device, load_s=seconds)  # fmt: skip
+        while (action := self._next(model)) is not None:
+            self._perform(model, action)
+        self._schedule_retry(model)
+
+    def _next(self, model: Model) -> Action | None:
+        return next_action(model.snapshots(self._clock()), model.settings.swap)
+
+    def _perform(self, model: Model, action: Action) -> None:
+        """Start `action`; the version has left the state that called for it when this returns."""
+        version = model.loads[action.id]
+        match action:
+            case Load():
+                if version.state is State.FAILED:
+                    version.move(State.NEW)
+                version.retry_at = None
+                version.move(State.LOADING)
+                version.task = self._start(self._load(model, version), model)
+            case Unload():
+                version.move(State.DRAINING)
+                self._start(self._unload(version), model)
+            case Abandon():
+                version.move(State.UNLOADING, "no longer wanted")
+                if version.task is not None:
+                    version.task.cancel()
+            case Forget():
+                version.retry_at = None
+                version.move(State.ENDED, "no longer wanted")
+
+    async def _load(self, model: Model, version: ModelVersion) -> None:
+        try:
+            await self._loader.load(version, model.routes.get(""))
+            if version.state is State.UNLOADING:  # abandoned in the very moment it got ready
+                await self._end(version)
+            else:
+                version.move(State.READY)
+        except LoadError as error:
+            self._failed(version, str(error))
+        except asyncio.CancelledError:
+            if version.state is not State.UNLOADING:
+                version.move(State.UNLOADING, "the server is stopping")
+            version.move(State.ENDED)
+        except Exception as error:
+            log.exception("loading failed unexpectedly. This is a bug.", model=model.name)
+            self._failed(version, f"internal error: {type(error).__name__}")
+
+    def _failed(self, version: ModelVersion, reason: str) -> None:
+        version.attempts += 1
+        text = reason
+        if version.attempts <= self._load_retries:
+            delay = retry_delay(version.attempts, self._retry_first)
+            version.retry_at = self._clock() + delay
+            total = self._load_retries + 1
+            text = f"{reason} (attempt {version.attempts} of {total}, next in {delay:g} s)"
+        version.move(State.FAILED, text)
 
     async def _unload(self, version: ModelVersion) -> None:
-        name, number = version.settings.name, version.version
-        version.move(State.DRAINING)
         try:
             await asyncio.wait_for(version.drained(), self._drain_timeout)
         except TimeoutError:
-            log.warning("drain deadline passed", model=name, version=number,
-                        in_flight=version.in_flight)  # fmt: skip
+            log.warning("drain deadline passed", model=version.settings.name,
+                        version=version.version, in_flight=version.in_flight)  # fmt: skip
         version.move(State.UNLOADING)
+        await self._end(version)
+
+    async def _end(self, version: ModelVersion) -> None:
         if version.pool is not None:
             await version.pool.stop()
         version.move(State.ENDED)
-        log.info("unloaded", model=name, version=number)
 
+    def _moved(self, version: ModelVersion, transition: Transition) -> None:
+        """Keep the model's routes and everybody's knowledge in step with a version's state."""
+        self._history.record(transition, self._loader.details(version))
+        self._models[version.settings.name].refresh()
 
-def _is_number(version: str) -> bool:
-    return version.isascii() and version.isdecimal() and len(version) <= 19
+    def _start(
+        self, work: Coroutine[None, None, None], model: Model | None = None
+    ) -> asyncio.Task[None]:
+        """Run `work`; when it ends, see what is next for `model`."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        if model is not None:
+            task.add_done_callback(lambda _: self._reconcile(model))
+        return task
+
+    def _schedule_retry(self, model: Model) -> None:
+        self._cancel_retry(model)
+        due = [
+            load.retry_at
+            for load in model.loads.values()
+            if load.retry_at is not None and load.state is State.FAILED and model.is_aspired(load)
+        ]
+        if due:
+            delay = max(0.0, min(due) - self._clock())
+            loop = asyncio.get_running_loop()
+            model.retry = loop.call_later(delay, self._reconcile, model)
+
+    def _cancel_retry(self, model: Model) -> None:
+        if model.retry is not None:
+            model.retry.cancel()
+            model.retry = None

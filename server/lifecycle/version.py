@@ -1,13 +1,16 @@
-"""One version of one model in the gateway: its state, its workers, and who is using it."""
+"""One load of one version of one model: its state, its workers, and who is using it."""
 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from types import TracebackType
 
 from runtimes.contract.messages import Ready, Result
 from server.errors import Unavailable
 from server.inference import InferenceRequest
+from server.lifecycle.history import Transition
 from server.lifecycle.states import State, move
 from server.repository.settings import ModelSettings
 from server.telemetry.recorder import VersionRecorder
@@ -17,24 +20,43 @@ from server.workers.pool import WorkerPool
 class ModelVersion:
     """A version's life; only the lifecycle manager moves it."""
 
-    def __init__(self, settings: ModelSettings, version: int) -> None:
+    def __init__(
+        self,
+        id: int,
+        settings: ModelSettings,
+        version: int,
+        cause: str,
+        moved: Callable[[ModelVersion, Transition], None],
+    ) -> None:
+        self.id = id
         self.settings = settings
         self.version = version
         self.state = State.NEW
         self.reason = ""
-        self.aspired = True
+        self.cause = cause
         self.runtime = ""
+        self.attempts = 0
+        self.retry_at: float | None = None
+        self.task: asyncio.Task[None] | None = None
         self.pool: WorkerPool | None = None
         self.ready: Ready | None = None
         self.recorder: VersionRecorder | None = None
+        self._moved = moved
+        self._since = time.monotonic()
         self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
     def move(self, target: State, reason: str = "") -> None:
         """Go to `target`; raises IllegalMove against the table."""
-        self.state = move(self.state, target)
-        self.reason = reason
+        source, self.state, self.reason = self.state, move(self.state, target), reason
+        now = time.monotonic()
+        seconds, self._since = now - self._since, now
+        transition = Transition(
+            time=time.time(), model=self.settings.name, version=self.version, source=source,
+            target=target, seconds=seconds, reason=reason, cause=self.cause,
+        )  # fmt: skip
+        self._moved(self, transition)
 
     @property
     def in_flight(self) -> int:

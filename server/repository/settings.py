@@ -18,6 +18,13 @@ class Precision(StrEnum):
     FP16 = "fp16"
 
 
+class SwapPolicy(StrEnum):
+    """Whether a new version is loaded beside the old one, or after it is gone."""
+
+    SURGE = "surge"
+    REPLACE = "replace"
+
+
 @dataclass(frozen=True, slots=True)
 class VersionPolicy:
     """Which versions are aspired: the `latest` n, the `specific` ones, or all (neither set)."""
@@ -51,3 +58,7 @@ class ModelSettings:
     options: Mapping[str, OptionValue] = field(default_factory=dict)
     output_labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     warmup: tuple[WarmupSample, ...] = ()
+    labels: Mapping[str, int] = field(default_factory=dict)
+    swap: SwapPolicy = SwapPolicy.SURGE
+    keep_previous: bool = False
+    footprint_bytes: int | None = None

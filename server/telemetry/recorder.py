@@ -93,6 +93,13 @@ class Recorders:
             self._recorders[key] = VersionRecorder(self, model, version)
         return self._recorders[key]
 
+    def forget(self, model: str, version: int) -> None:
+        """Drop a version's series, so that a server that swaps for months does not grow."""
+        if self._recorders.pop((model, version), None) is None:
+            return
+        for family in (self.requests, self.failures, self.latency, self.in_flight):
+            family.remove_by_labels({"model": model, "version": str(version)})
+
     def unknown(self, protocol: str, code: Code) -> None:
         """Count a failure that belongs to no ready version; names from outside stay outside."""
         self.failures.labels("_unknown", "", protocol, code.value).inc()

@@ -20,10 +20,13 @@ from runtimes.contract.messages import (
     LoadFailed,
     Message,
     ModelSpec,
+    Ping,
+    Pong,
     ProtocolError,
     Ready,
     Result,
     Stop,
+    Warming,
 )
 from runtimes.contract.tensor import Tensor
 from server.errors import DeadlineExceeded, Unavailable, error_for
@@ -36,16 +39,25 @@ MAX_WAIT = 365 * 86400.0  # seconds; a deadline beyond is none
 class WorkerConnection(asyncio.BufferedProtocol):
     """Matches a worker's answers to the requests that wait for them.
 
-    `loaded` becomes Ready or LoadFailed; `lost` is called once when the socket closes, after all
-    that waited were told.
+    `loaded` becomes Ready or LoadFailed, with `warming` called on the way; `lost` is called once
+    when the socket closes, after all that waited were told.
     """
 
-    def __init__(self, name: str, max_message_bytes: int, lost: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        max_message_bytes: int,
+        warming: Callable[[], None],
+        lost: Callable[[], None],
+    ) -> None:
         loop = asyncio.get_running_loop()
         self.loaded: asyncio.Future[Ready | LoadFailed] = loop.create_future()
         self._name = name
+        self._warming = warming
         self._lost = lost
         self._loop = loop
+        self._heard_at = loop.time()
+        self._busy_ns = 0
         self._reader = FrameReader(max_message_bytes)
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Result]] = {}
@@ -54,12 +66,17 @@ class WorkerConnection(asyncio.BufferedProtocol):
 
     @classmethod
     async def open(
-        cls, sock: socket.socket, name: str, max_message_bytes: int, lost: Callable[[], None]
+        cls,
+        sock: socket.socket,
+        name: str,
+        max_message_bytes: int,
+        warming: Callable[[], None],
+        lost: Callable[[], None],
     ) -> WorkerConnection:
         """Attach to `sock`, which the connection owns from here on."""
         loop = asyncio.get_running_loop()
         _, connection = await loop.create_unix_connection(
-            lambda: cls(name, max_message_bytes, lost), sock=sock
+            lambda: cls(name, max_message_bytes, warming, lost), sock=sock
         )
         return connection
 
@@ -105,6 +122,20 @@ class WorkerConnection(asyncio.BufferedProtocol):
                 self._send(Cancel(request_id))
             raise
 
+    def ping(self) -> None:
+        """Ask for a sign of life."""
+        self._send(Ping())
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the worker was last heard of."""
+        return self._loop.time() - self._heard_at
+
+    @property
+    def busy_s(self) -> float:
+        """Seconds the worker's present batch had been running when it last told."""
+        return self._busy_ns / 1e9
+
     def stop(self) -> None:
         """Ask the worker to finish its queue and exit."""
         self._send(Stop())
@@ -131,6 +162,7 @@ class WorkerConnection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Hand out what the new bytes complete; a worker that breaks the protocol is cut off."""
+        self._heard_at = self._loop.time()
         try:
             for message in self._reader.received(nbytes):
                 self._receive(message)
@@ -159,6 +191,10 @@ class WorkerConnection(asyncio.BufferedProtocol):
                 future = self._waiting.pop(request_id, None)
                 if future is not None and not future.done():
                     future.set_exception(error_for(code, text))
+            case Pong(busy_ns=busy_ns):
+                self._busy_ns = busy_ns
+            case Warming() if not self.loaded.done():
+                self._warming()
             case Ready() | LoadFailed() if not self.loaded.done():
                 self.loaded.set_result(message)
             case _:

@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from runtimes.contract.messages import ModelSpec, Ready, Result
 from runtimes.contract.tensor import Tensor
 from server.errors import Overloaded, Unavailable
+from server.workers.supervision import (
+    WINDOW,
+    HeartbeatLimits,
+    is_crash_loop,
+    recent,
+    restart_delay,
+)
 from server.workers.worker import LoadError, Worker
 from server.workers.zygote import Zygotes
 
 log = structlog.get_logger()
 
-FIRST_RESTART_DELAY = 0.05
-MAX_RESTART_DELAY = 30.0
-STABLE_AFTER = 10.0
-"""A worker that lived this long (seconds) is restarted without delay again."""
-
 
 @dataclass(frozen=True, slots=True)
 class PoolLimits:
-    """Bounds on every pool: in flight per worker, message size, load and stop time in seconds."""
+    """Bounds on every pool: in flight per worker, message size, load and stop time in seconds,
+    and how long a worker may be silent or busy.
+    """
 
     max_in_flight: int
     max_message_bytes: int
     load_timeout: float
     stop_grace: float
+    heartbeat: HeartbeatLimits = field(default_factory=HeartbeatLimits)
 
 
 class WorkerPool:
@@ -44,6 +50,9 @@ class WorkerPool:
         self._restarts: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._started = 0
+        self._deaths: list[float] = []
+        self._monitor: asyncio.Task[None] | None = None
+        self.trouble = ""
 
     @property
     def is_ready(self) -> bool:
@@ -55,9 +64,14 @@ class WorkerPool:
         """Process ids of the ready workers."""
         return [worker.pid for worker in self._ready]
 
-    async def start(self) -> Ready:
-        """Start one worker per device; all must load. Raises LoadError with the first reason."""
-        starting = [asyncio.ensure_future(self._start_one(device)) for device in self._devices]
+    async def start(self, warming: Callable[[], None] = lambda: None) -> Ready:
+        """Start one worker per device; all must load. Raises LoadError with the first reason.
+
+        `warming` is called when a worker has loaded and begins to warm up.
+        """
+        starting = [
+            asyncio.ensure_future(self._start_one(device, warming)) for device in self._devices
+        ]
         try:
             await asyncio.gather(*starting)
         except BaseException:
@@ -66,6 +80,7 @@ class WorkerPool:
             await asyncio.gather(*starting, return_exceptions=True)
             await self.stop()
             raise
+        self._monitor = asyncio.ensure_future(self._watch_over())
         ready = self._ready[0].ready
         assert ready is not None  # noqa: S101  # _start_one returned
         return ready
@@ -77,7 +92,7 @@ class WorkerPool:
         if not self._ready:
             raise Unavailable(
                 f"'{self._spec.model}' version {self._spec.version} is not at ready state: "
-                "its worker is being restarted",
+                f"{self.trouble or 'its worker is being restarted'}",
                 retry_after=1.0,
             )
         worker = min(self._ready, key=_load_of) if len(self._ready) > 1 else self._ready[0]
@@ -92,53 +107,83 @@ class WorkerPool:
     async def stop(self) -> None:
         """Let every worker finish what it has, then end them all."""
         self._stopping = True
+        if self._monitor is not None:
+            self._monitor.cancel()
         for task in self._restarts:
             task.cancel()
         await asyncio.gather(*self._restarts, return_exceptions=True)
         workers, self._ready = self._ready, []
         await asyncio.gather(*(worker.stop(self._limits.stop_grace) for worker in workers))
 
-    async def _start_one(self, device: str) -> None:
+    async def _start_one(self, device: str, warming: Callable[[], None] = lambda: None) -> None:
         self._started += 1
         name = f"{self._spec.model}/{self._spec.version}#{self._started}"
         worker = Worker(name)
         await worker.start(
             self._zygote, replace(self._spec, device=device),
-            self._limits.max_message_bytes, self._limits.load_timeout,
+            self._limits.max_message_bytes, self._limits.load_timeout, warming,
         )  # fmt: skip
-        started = asyncio.get_running_loop().time()
-        worker.watch(lambda lost: self._replace(lost, device, started))
+        worker.watch(lambda lost: self._replace(lost, device))
         self._ready.append(worker)
 
-    def _replace(self, lost: Worker, device: str, started: float) -> None:
+    def _replace(self, lost: Worker, device: str) -> None:
         self._ready.remove(lost)
         if self._stopping:
             return
         log.error("worker died; restarting it", model=self._spec.model, worker=lost.name,
                   version=self._spec.version, pid=lost.pid)  # fmt: skip
-        lived = asyncio.get_running_loop().time() - started
-        delay = 0.0 if lived >= STABLE_AFTER else FIRST_RESTART_DELAY
-        task = asyncio.ensure_future(self._restart(device, delay))
+        task = asyncio.ensure_future(self._restart(device))
         self._restarts.add(task)
         task.add_done_callback(self._restarts.discard)
 
-    async def _restart(self, device: str, delay: float) -> None:
+    async def _restart(self, device: str) -> None:
         while True:
-            await asyncio.sleep(delay)
+            await asyncio.sleep(self._pause())
             try:
                 await self._start_one(device)
             except LoadError as error:
-                delay = restart_delay(delay)
-                log.error("worker did not come back", model=self._spec.model, reason=str(error),
-                          version=self._spec.version, next_try_s=delay)  # fmt: skip
+                log.error("worker did not come back", model=self._spec.model,
+                          version=self._spec.version, reason=str(error))  # fmt: skip
             else:
                 log.info("worker is back", model=self._spec.model, version=self._spec.version)
                 return
 
+    def _pause(self) -> float:
+        """Note one more death; seconds to wait before the next start."""
+        now = asyncio.get_running_loop().time()
+        self._deaths = [*recent(self._deaths, now), now]
+        delay = restart_delay(len(self._deaths))
+        self.trouble = ""
+        if is_crash_loop(len(self._deaths)):
+            self.trouble = (
+                f"its worker died {len(self._deaths)} times within {WINDOW:g} s; "
+                f"next start in {delay:g} s"
+            )
+            log.error("worker crash loop", model=self._spec.model, version=self._spec.version,
+                      deaths=len(self._deaths), next_start_s=delay)  # fmt: skip
+        return delay
 
-def restart_delay(previous: float) -> float:
-    """Seconds to wait after another failure: doubling, up to MAX_RESTART_DELAY."""
-    return min(max(previous * 2, FIRST_RESTART_DELAY), MAX_RESTART_DELAY)
+    async def _watch_over(self) -> None:
+        """Kill workers that are hung; their death is then handled like any other."""
+        interval = self._limits.heartbeat.interval_s
+        loop = asyncio.get_running_loop()
+        while True:
+            slept_from = loop.time()
+            await asyncio.sleep(interval)
+            if loop.time() - slept_from > 2 * interval:
+                # It was this process that stood still: give the workers time to be heard.
+                self._ping_all()
+                continue
+            for worker in list(self._ready):
+                if complaint := worker.complaint(self._limits.heartbeat):
+                    log.error("worker is hung; killing it", worker=worker.name, pid=worker.pid,
+                              reason=complaint)  # fmt: skip
+                    worker.kill()
+            self._ping_all()
+
+    def _ping_all(self) -> None:
+        for worker in self._ready:
+            worker.ping()
 
 
 def _load_of(worker: Worker) -> int:

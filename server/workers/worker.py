@@ -14,6 +14,7 @@ from runtimes.contract.messages import LoadFailed, ModelSpec, Ready, Result
 from runtimes.contract.tensor import Tensor
 from server.errors import Unavailable
 from server.workers.connection import WorkerConnection
+from server.workers.supervision import HeartbeatLimits
 from server.workers.zygote import Zygote
 
 log = structlog.get_logger()
@@ -50,9 +51,17 @@ class Worker:
         return await self._connection.infer(inputs, outputs, deadline_ns)
 
     async def start(
-        self, zygote: Zygote, spec: ModelSpec, max_message_bytes: int, load_timeout: float
+        self,
+        zygote: Zygote,
+        spec: ModelSpec,
+        max_message_bytes: int,
+        load_timeout: float,
+        warming: Callable[[], None] = lambda: None,
     ) -> Ready:
-        """Fork, load, and wait until ready. Raises LoadError with the reason."""
+        """Fork, load, warm up (`warming` is called between), and wait until ready.
+
+        Raises LoadError with the reason.
+        """
         context: dict[str, str | int] = {"model": spec.model, "version": spec.version}
         try:
             self.pid, sock = await zygote.fork(self.name, context, self._note_exit)
@@ -60,7 +69,7 @@ class Worker:
             raise LoadError(str(error) or "the worker process did not start in time") from None
         self._watch_process()
         self._connection = await WorkerConnection.open(
-            sock, self.name, max_message_bytes, self._note_loss
+            sock, self.name, max_message_bytes, warming, self._note_loss
         )
         self._connection.load(spec)
         try:
@@ -79,6 +88,17 @@ class Worker:
     def watch(self, on_lost: Callable[[Worker], None]) -> None:
         """Call `on_lost` when the worker dies without having been stopped."""
         self._on_lost = on_lost
+
+    def ping(self) -> None:
+        """Ask for a sign of life."""
+        if self._connection is not None:
+            self._connection.ping()
+
+    def complaint(self, limits: HeartbeatLimits) -> str:
+        """Why this worker must be taken for hung, "" where it seems well."""
+        if self._connection is None or self.exited.is_set():
+            return ""
+        return limits.complaint(self._connection.silent_s, self._connection.busy_s)
 
     async def stop(self, grace: float) -> None:
         """Let the worker finish its queue; kill it after `grace` seconds."""

@@ -1,0 +1,165 @@
+"""`underway models`: look at a running server's models and tell it what to do with them."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+TIMEOUT = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a server answers clients and where it answers operators."""
+
+    url: str
+    admin_url: str
+
+
+@click.group(invoke_without_command=True)
+@click.option(
+    "--url",
+    default="http://127.0.0.1:8000",
+    show_default=True,
+    envvar="UNDERWAY_URL",
+    show_envvar=True,
+    help="REST address of the server.",
+)
+@click.option(
+    "--admin-url",
+    default="http://127.0.0.1:8002",
+    show_default=True,
+    envvar="UNDERWAY_ADMIN_URL",
+    show_envvar=True,
+    help="Address of its metrics port, which also takes labels and rollbacks.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the index as JSON.")
+@click.pass_context
+def models(context: click.Context, url: str, admin_url: str, as_json: bool) -> None:
+    """List a running server's models with their versions and states, or change them.
+
+    \b
+    underway models                        what is there
+    underway models label digits stable=3  point a label at a READY version
+    underway models rollback digits        back to the version before
+    underway models history digits         what happened
+    underway models load digits            under --model-control explicit
+    """
+    context.obj = Addresses(url.rstrip("/"), admin_url.rstrip("/"))
+    if context.invoked_subcommand is None:
+        index = _call("POST", f"{context.obj.url}/v2/repository/index")
+        if as_json:
+            click.echo(json.dumps(index, indent=2))
+        else:
+            _print("model version state reason", [
+                [e["name"], e.get("version", ""), e.get("state", ""), e.get("reason", "")]
+                for e in index
+            ])  # fmt: skip
+
+
+@models.command()
+@click.argument("model")
+@click.pass_obj
+def load(addresses: Addresses, model: str) -> None:
+    """Load MODEL, or take up what changed of it; returns when it is READY."""
+    _call("POST", f"{addresses.url}/v2/repository/models/{_quoted(model)}/load")
+    click.echo(f"{model} is loaded")
+
+
+@models.command()
+@click.argument("model")
+@click.pass_obj
+def unload(addresses: Addresses, model: str) -> None:
+    """Unload MODEL; returns when its requests are answered and its memory is free."""
+    _call("POST", f"{addresses.url}/v2/repository/models/{_quoted(model)}/unload")
+    click.echo(f"{model} is unloaded")
+
+
+@models.command()
+@click.argument("model")
+@click.argument("pairs", metavar="LABEL=VERSION...", nargs=-1)
+@click.pass_obj
+def label(addresses: Addresses, model: str, pairs: tuple[str, ...]) -> None:
+    """Point labels of MODEL at READY versions (`stable=3`), remove one (`old=`), or list them."""
+    url = f"{addresses.admin_url}/v2/admin/models/{_quoted(model)}/labels"
+    if pairs:
+        answer = _call("POST", url, {"labels": dict(_pair(pair) for pair in pairs)})
+    else:
+        answer = _call("GET", url)
+    _print("label version", [[k, str(v)] for k, v in sorted(answer["labels"].items())])
+
+
+@models.command()
+@click.argument("model")
+@click.pass_obj
+def rollback(addresses: Addresses, model: str) -> None:
+    """Turn MODEL back to the version before; the one turned from is not served again."""
+    url = f"{addresses.admin_url}/v2/admin/models/{_quoted(model)}/rollback"
+    click.echo(f"{model} is back at version {_call('POST', url)['version']}")
+
+
+@models.command()
+@click.argument("model", required=False)
+@click.option("--limit", default=50, show_default=True, help="How many entries.")
+@click.pass_obj
+def history(addresses: Addresses, model: str | None, limit: int) -> None:
+    """What happened to the versions of MODEL, or of all models."""
+    of_model = f"models/{_quoted(model)}/" if model else ""
+    answer = _call("GET", f"{addresses.admin_url}/v2/admin/{of_model}history?limit={limit}")
+    _print("time model version from to after_s cause reason", [
+        [datetime.fromtimestamp(e["time"]).strftime("%m-%d %H:%M:%S"), e["model"],
+         str(e["version"]), e["source"], e["target"], f"{e['seconds']:.2f}", e["cause"],
+         e["reason"]]
+        for e in answer["history"]
+    ])  # fmt: skip
+
+
+def _pair(text: str) -> tuple[str, int | None]:
+    name, separator, version = text.partition("=")
+    if not separator or (version and not version.isdecimal()):
+        raise click.UsageError(f"expected LABEL=VERSION or LABEL=, got '{text}'")
+    return name, int(version) if version else None
+
+
+def _quoted(name: str) -> str:
+    return urllib.parse.quote(name, safe="")
+
+
+def _call(method: str, url: str, document: object = None) -> Any:
+    """The server's JSON answer; a refusal or no answer ends the command with one clear line."""
+    body = None if document is None else json.dumps(document).encode()
+    try:
+        request = urllib.request.Request(url, body, method=method)  # noqa: S310  # the user's URL
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310
+            content = answer.read()
+            return json.loads(content) if content else {}
+    except urllib.error.HTTPError as refusal:
+        raise click.ClickException(_reason(refusal)) from None
+    except (OSError, ValueError) as error:
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        raise click.ClickException(
+            f"no Underway server answers at {url} ({reason}). Is it running? See `underway serve`"
+        ) from None
+
+
+def _reason(refusal: urllib.error.HTTPError) -> str:
+    try:
+        return str(json.load(refusal)["error"])
+    except (ValueError, KeyError, TypeError):
+        return f"{refusal.url} answered {refusal.code}"
+
+
+def _print(columns: str, rows: list[list[str]]) -> None:
+    table = Table(*columns.split())
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)

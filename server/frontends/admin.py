@@ -1,0 +1,77 @@
+"""The operators' page: metrics, history, labels and rollback, on a port apart from inference."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import orjson
+from prometheus_client import CollectorRegistry, make_asgi_app
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+
+from server.errors import InvalidArgument
+from server.frontends.open_inference.rest_io import json_body
+from server.frontends.rest_errors import add_error_handlers
+from server.planes import AdminPlane
+
+MAX_BODY = 64 * 1024
+MAX_HISTORY = 2000
+
+
+def create_admin_app(admin: AdminPlane, registry: CollectorRegistry) -> Starlette:
+    """An ASGI application with `/metrics` and `/v2/admin/...`."""
+    pages = _Pages(admin)
+    app = Starlette(
+        routes=[
+            Route("/v2/admin/history", pages.history),
+            Route("/v2/admin/models/{model}/history", pages.history),
+            Route("/v2/admin/models/{model}/labels", pages.labels),
+            Route("/v2/admin/models/{model}/labels", pages.label, methods=["POST"]),
+            Route("/v2/admin/models/{model}/rollback", pages.roll_back, methods=["POST"]),
+            Mount("/metrics", make_asgi_app(registry)),
+        ]
+    )
+    add_error_handlers(app)
+    return app
+
+
+class _Pages:
+    def __init__(self, admin: AdminPlane) -> None:
+        self._admin = admin
+
+    async def history(self, request: Request) -> Response:
+        """What happened to every version, oldest first; `?limit=` for the newest only."""
+        limit = request.query_params.get("limit", str(MAX_HISTORY))
+        if not limit.isdecimal() or len(limit) > 9:
+            raise InvalidArgument("limit: expected a whole number")
+        model = request.path_params.get("model", "")
+        entries = self._admin.history(model, min(int(limit), MAX_HISTORY))
+        return _json({"history": [asdict(entry) for entry in entries]})
+
+    async def labels(self, request: Request) -> Response:
+        """The model's labels and the versions they point to."""
+        return _json({"labels": dict(self._admin.labels(request.path_params["model"]))})
+
+    async def label(self, request: Request) -> Response:
+        """Move labels: `{"labels": {"stable": 3, "old": null}}`; null removes one."""
+        asked = (await json_body(request, MAX_BODY)).get("labels")
+        if not isinstance(asked, dict) or not asked:
+            raise InvalidArgument('expected {"labels": {NAME: VERSION}}, null to remove one')
+        for label, version in asked.items():
+            if version is not None and (type(version) is not int or version < 1):
+                raise InvalidArgument(f"labels.{label[:64]}: expected a version number or null")
+        model = request.path_params["model"]
+        for label, version in asked.items():
+            self._admin.label(model, label, version)
+        return await self.labels(request)
+
+    async def roll_back(self, request: Request) -> Response:
+        """Turn to the version before the default one."""
+        model = request.path_params["model"]
+        return _json({"model": model, "version": await self._admin.roll_back(model)})
+
+
+def _json(document: object) -> Response:
+    return Response(orjson.dumps(document), media_type="application/json")

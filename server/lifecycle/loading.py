@@ -1,0 +1,96 @@
+"""How one version is loaded: found, checked for room, started, proven."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from runtimes.contract.messages import ModelSpec
+from server.lifecycle.footprint import estimate, free_memory, private_memory, refusal
+from server.lifecycle.states import State
+from server.lifecycle.version import ModelVersion
+from server.repository.settings import ModelSettings, SwapPolicy
+from server.telemetry.recorder import Recorders
+from server.workers.pool import WorkerPool
+from server.workers.worker import LoadError
+
+
+@dataclass(frozen=True, slots=True)
+class Supplied:
+    """A version as the repository holds it: a worker's orders, one device per worker, and the
+    artifact's size in bytes.
+    """
+
+    spec: ModelSpec
+    devices: tuple[str, ...]
+    artifact_bytes: int
+
+
+Find = Callable[[ModelSettings, int], Supplied]
+"""Finds and verifies a version's artifact; runs in a thread. Raises LoadError."""
+
+MakePool = Callable[[Supplied], WorkerPool]
+
+
+class Loader:
+    """Loads versions; several at once for different models."""
+
+    def __init__(
+        self,
+        find: Find,
+        make_pool: MakePool,
+        recorders: Recorders,
+        free: Callable[[], int | None] = free_memory,
+    ) -> None:
+        self._find = find
+        self._make_pool = make_pool
+        self._recorders = recorders
+        self._free = free
+
+    async def load(self, version: ModelVersion, previous: ModelVersion | None) -> None:
+        """Load `version`, which is LOADING; on return it can answer. Raises LoadError.
+
+        `previous` is what serves meanwhile; its workers' memory tells how much this one may need.
+        """
+        supplied = await asyncio.to_thread(self._find, version.settings, version.version)
+        version.runtime = supplied.spec.runtime
+        await self._make_sure_of_room(version, supplied, previous)
+        pool = self._make_pool(supplied)
+        version.ready = await pool.start(lambda: _warming(version))
+        version.pool = pool
+        version.recorder = self._recorders.of(version.settings.name, version.version)
+
+    def forget(self, model: str, version: int) -> None:
+        """Drop what was counted of a version that is long gone."""
+        self._recorders.forget(model, version)
+
+    def details(self, version: ModelVersion) -> dict[str, str | float]:
+        """What the log says of a version beside its state."""
+        ready = version.ready
+        if version.state is not State.READY or ready is None:
+            return {}
+        return {
+            "runtime": version.runtime,
+            "device": ready.device,
+            "load_s": round(ready.load_ns / 1e9, 2),
+            "warmup_s": round(ready.warmup_ns / 1e9, 2),
+        }
+
+    async def _make_sure_of_room(
+        self, version: ModelVersion, supplied: Supplied, previous: ModelVersion | None
+    ) -> None:
+        settings = version.settings
+        pids = previous.pool.pids if previous is not None and previous.pool is not None else []
+        used = [size for pid in pids if (size := private_memory(pid)) is not None]
+        need = estimate(settings.footprint_bytes, max(used, default=None), supplied.artifact_bytes)
+        reason = refusal(need, settings.workers, self._free())
+        if reason:
+            if settings.swap is SwapPolicy.REPLACE:
+                reason = reason.partition(". Free some")[0]
+            raise LoadError(reason)
+
+
+def _warming(version: ModelVersion) -> None:
+    if version.state is State.LOADING:
+        version.move(State.WARMING)

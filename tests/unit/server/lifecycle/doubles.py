@@ -1,0 +1,93 @@
+"""A loader whose loads end when the test says so, and pools that only know if they were stopped."""
+
+from __future__ import annotations
+
+import asyncio
+
+from prometheus_client import CollectorRegistry
+
+from runtimes.contract.messages import Ready
+from runtimes.contract.tensor import Signature
+from server.lifecycle.history import History
+from server.lifecycle.manager import LifecycleManager
+from server.telemetry.lifecycle import LifecycleMeter
+from server.telemetry.recorder import Recorders
+from server.workers.worker import LoadError
+
+
+class Clock:
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+class FakePool:
+    """Stops when allowed to."""
+
+    def __init__(self):
+        self.stopped = False
+        self.is_ready = True
+        self.pids = []
+        self.may_stop = asyncio.Event()
+        self.may_stop.set()
+
+    async def stop(self):
+        await self.may_stop.wait()
+        self.stopped = True
+
+
+class FakeLoader:
+    """`pending` are the loads under way by id; `endings` counts how often each ended."""
+
+    def __init__(self):
+        self.pending = {}
+        self.endings = {}
+        self.started = []
+        self.pools = {}
+        self.forgotten = []
+        self._recorders = Recorders(CollectorRegistry())
+
+    async def load(self, version, previous):
+        future = asyncio.get_running_loop().create_future()
+        self.pending[version.id] = future
+        self.started.append((version.settings.name, version.version))
+        attempt = (version.id, version.attempts)
+        try:
+            await future
+        finally:
+            self.pending.pop(version.id, None)
+            self.endings[attempt] = self.endings.get(attempt, 0) + 1
+        version.pool = FakePool()
+        self.pools[version.id] = version.pool
+        version.ready = Ready(Signature((), ()), 0, "cpu", 1, 1)
+        version.recorder = self._recorders.of(version.settings.name, version.version)
+
+    def succeed(self, id):
+        self.pending[id].set_result(None)
+
+    def fail(self, id, reason="broken"):
+        self.pending[id].set_exception(LoadError(reason))
+
+    def details(self, version):
+        return {}
+
+    def forget(self, model, version):
+        self.forgotten.append((model, version))
+
+
+def make_manager(retries=2, drain_timeout=30.0):
+    loader, clock = FakeLoader(), Clock()
+    history = History(LifecycleMeter(CollectorRegistry()))
+    manager = LifecycleManager(
+        loader, history, drain_timeout=drain_timeout, load_retries=retries, retry_first=10.0,
+        clock=clock,
+    )  # fmt: skip
+    return manager, loader, clock, history
+
+
+async def turn(times=12):
+    """Let everything that can run do so."""
+    for _ in range(times):
+        await asyncio.sleep(0)
