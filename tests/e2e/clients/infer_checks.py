@@ -135,7 +135,9 @@ async def class_count_gives_the_best_classes_with_value_and_index(t: Any) -> Non
         for row, entries in zip(values, classes, strict=True):
             told = [entry.decode().split(":") for entry in entries]
             assert [int(index) for _, index in told] == np.argsort(-row)[:3].tolist()
-            np.testing.assert_allclose([float(value) for value, _ in told], -np.sort(-row)[:3], atol=1e-5)
+            np.testing.assert_allclose(
+                [float(value) for value, _ in told], -np.sort(-row)[:3], atol=1e-5
+            )
 
 
 @checks.on(*HTTP)
@@ -197,7 +199,12 @@ async def wrong_requests_are_refused_in_words_that_help(t: Any) -> None:
     for status, words, model, inputs in (
         (404, "Request for unknown model: 'nobody' is not found", "nobody", [image]),
         (400, "unexpected shape for input 'image'", "digits-onnx", [flat]),
-        (400, "data-type is 'FP64', but model 'digits-onnx' expects 'FP32'", "digits-onnx", [double]),
+        (
+            400,
+            "data-type is 'FP64', but model 'digits-onnx' expects 'FP32'",
+            "digits-onnx",
+            [double],
+        ),
         (400, "unexpected inference input 'photo'", "digits-onnx", [stranger]),
         (400, "expected 1 inputs but got 0 inputs", "digits-onnx", []),
         (400, "given more than once", "digits-onnx", [image, image]),

@@ -231,7 +231,7 @@ async def test_a_label_points_only_at_a_ready_version(made):
     manager.aspire(ALL, (1, 2), "test")
     await turn()
 
-    with pytest.raises(InvalidArgument, match="only point to a READY version.*2 is LOADING"):
+    with pytest.raises(InvalidArgument, match=r"only point to a READY version.*2 is LOADING"):
         manager.label("m", "stable", 2, "test")
 
     manager.label("m", "stable", 1, "test")
