@@ -51,7 +51,7 @@ def run(sock: socket.socket, runtime: Runtime) -> None:
     model = _load(sock, runtime, first.spec)
     if model is None:
         return
-    queue = BatchQueue(_limits(model, first.spec))
+    queue = BatchQueue(_limits(model, first.spec), batched=model.max_batch_size > 0)
     reader = threading.Thread(target=_read, args=(messages, queue), daemon=True, name="reader")
     reader.start()
     _compute(sock, model, queue)
@@ -62,7 +62,7 @@ def _load(sock: socket.socket, runtime: Runtime, spec: ModelSpec) -> LoadedModel
     try:
         model = runtime.load(spec)
         loaded = time.monotonic_ns()
-        warm_up(model, spec)
+        warm_up(model, spec, runtime.warmup_passes)
     except LoadError as error:
         _send(sock, LoadFailed(str(error)))
         return None

@@ -131,8 +131,9 @@ def demo(directory: Path, then_serve: bool, http_port: int, grpc_port: int,
 @click.option("--json", "as_json", is_flag=True, help="Print the index as JSON.")
 def models(url: str, as_json: bool) -> None:
     """List a running server's models, their versions and states."""
-    request = urllib.request.Request(f"{url.rstrip('/')}/v2/repository/index", method="POST")  # noqa: S310  # the user's own URL
+    index_url = f"{url.rstrip('/')}/v2/repository/index"
     try:
+        request = urllib.request.Request(index_url, method="POST")  # noqa: S310  # the user's own URL
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
             index = json.load(answer)
     except (OSError, ValueError) as error:

@@ -12,7 +12,8 @@ from server.lifecycle.manager import LifecycleManager
 from server.repository.artifacts import Artifact
 from server.repository.aspired import aspired
 from server.repository.errors import RepositoryError
-from server.repository.local import ModelEntry, RepositoryListing, locate, scan
+from server.repository.listing import ModelEntry, RepositoryListing
+from server.repository.local import locate, scan
 from server.repository.settings import ModelSettings
 from server.workers.worker import LoadError
 
@@ -80,6 +81,9 @@ def devices_of(settings: ModelSettings) -> tuple[str, ...]:
 
 
 def _no_version(entry: ModelEntry) -> str:
+    if entry.incomplete and not entry.versions:
+        whys = (f"{version}: {reason}" for version, reason in entry.incomplete.items())
+        return f"no version is whole yet; {'; '.join(whys)}"
     if entry.versions:
         return f"its version policy asks for none of its versions {list(entry.versions)}"
     return "no version folder; expected a folder named by a number, such as 1"

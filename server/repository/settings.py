@@ -18,6 +18,17 @@ class Precision(StrEnum):
     FP16 = "fp16"
 
 
+class SwapPolicy(StrEnum):
+    """How one version takes over from another.
+
+    SURGE loads the new one while the old one serves, so that both need room for a moment. REPLACE
+    ends the old one first: room for one is enough, and the model is gone for the time of a load.
+    """
+
+    SURGE = "surge"
+    REPLACE = "replace"
+
+
 @dataclass(frozen=True, slots=True)
 class VersionPolicy:
     """Which versions are aspired: the `latest` n, the `specific` ones, or all (neither set)."""
@@ -34,6 +45,10 @@ class ModelSettings:
     dimension included (-1), and are empty where the artifact tells. `max_batch_size` is None to
     derive it, 0 for a model without a batch dimension. `devices` are dealt to the workers in turn.
     `output_labels` gives, for an output's name, the label of each class index.
+
+    `labels` are names for versions, which may not exist (yet). `keep_previous` asks that the
+    version served before stays loaded for a rollback. `footprint_bytes` is the memory that one
+    worker needs, None where it is to be estimated.
     """
 
     name: str
@@ -51,3 +66,7 @@ class ModelSettings:
     options: Mapping[str, OptionValue] = field(default_factory=dict)
     output_labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     warmup: tuple[WarmupSample, ...] = ()
+    labels: Mapping[str, int] = field(default_factory=dict)
+    swap: SwapPolicy = SwapPolicy.SURGE
+    keep_previous: bool = False
+    footprint_bytes: int | None = None
