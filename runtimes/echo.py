@@ -46,6 +46,7 @@ class EchoRuntime:
     """Loads nothing: the artifact is not opened."""
 
     name = "echo"
+    warmup_passes = 0
 
     def preload(self) -> None:
         """There is no framework."""

@@ -10,7 +10,7 @@ from runtimes.batching.decide import Waiting
 from runtimes.contract.codes import Code
 from runtimes.contract.messages import Failed, Result, Timings
 from runtimes.contract.tensor import Tensor
-from runtimes.runtime import LoadedModel
+from runtimes.runtime import InputError, LoadedModel
 from runtimes.sticky import DeviceLost, is_sticky
 
 MAX_REASON = 600
@@ -33,7 +33,8 @@ def execute(model: LoadedModel, batch: Sequence[Waiting], taken_ns: int) -> Iter
                 yield Failed(entry.request.id, Code.UNAVAILABLE, STICKY)
             raise DeviceLost(_reason(error)) from error
         if len(batch) == 1:
-            yield Failed(batch[0].request.id, Code.INTERNAL, _reason(error))
+            blame = Code.INVALID_ARGUMENT if isinstance(error, InputError) else Code.INTERNAL
+            yield Failed(batch[0].request.id, blame, _reason(error))
             return
         for single in batch:
             yield from execute(model, [single], taken_ns)

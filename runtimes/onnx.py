@@ -31,7 +31,7 @@ from runtimes.options import Options
 from runtimes.precision import check_precision, precision_fact
 from runtimes.probe import check_outputs, conclusive, probe_inputs
 from runtimes.reasons import clean_reason
-from runtimes.runtime import LoadError, ModelError
+from runtimes.runtime import InputError, LoadError, ModelError
 from runtimes.signature import FoundTensor, reconcile
 
 CPU_PROVIDER = "CPUExecutionProvider"
@@ -61,6 +61,7 @@ class OnnxRuntime:
     """Loads `.onnx` files, external data included; the options are in `onnx_settings`."""
 
     name = "onnx"
+    warmup_passes = 1
 
     def preload(self) -> None:
         """Nothing is left to do: importing this module imports ONNX Runtime."""
@@ -145,7 +146,7 @@ def _array(tensor: Tensor) -> Array:
         # ONNX strings are UTF-8, and ONNX Runtime takes bytes for an object to be printed.
         texts[:] = [element.decode() for element in array.reshape(-1).tolist()]
     except UnicodeDecodeError:
-        raise ModelError(
+        raise InputError(
             f"input '{tensor.name}' has an element that is not UTF-8, which ONNX strings must be"
         ) from None
     return texts.reshape(array.shape)

@@ -17,6 +17,10 @@ class ModelError(Exception):
     """The model failed on a request; the text is for the client and holds no path."""
 
 
+class InputError(ModelError):
+    """An input holds what this model's framework cannot take: the fault is the request's."""
+
+
 class LoadedModel(Protocol):
     """One version of one model, in memory and on its device."""
 
@@ -50,6 +54,10 @@ class Runtime(Protocol):
     @property
     def name(self) -> str:
         """The name models are configured with."""
+
+    @property
+    def warmup_passes(self) -> int:
+        """Runs of a batch size until nothing is put off any more; 0 where nothing ever is."""
 
     def preload(self) -> None:
         """Import the framework, so that a fork inherits it.

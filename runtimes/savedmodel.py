@@ -50,6 +50,7 @@ class SavedModelRuntime:
     """Loads SavedModel folders. Option: `signature` (default `serving_default`)."""
 
     name = "savedmodel"
+    warmup_passes = 1
 
     def preload(self) -> None:
         """Nothing is left to do: importing this module imports TensorFlow."""

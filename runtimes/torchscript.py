@@ -50,6 +50,7 @@ class TorchScriptRuntime:
     """Loads `torch.jit` archives. Option: `freeze` (inline the weights and optimise)."""
 
     name = "torchscript"
+    warmup_passes = 3  # profiling, compiling with what it found, and one to prove it
 
     def preload(self) -> None:
         """Nothing is left to do: importing this module imports PyTorch."""

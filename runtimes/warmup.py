@@ -1,54 +1,158 @@
-"""Requests run before a worker is ready, made from the samples in the model's settings."""
+"""Runs a model before its worker is ready, so that no client waits for what happens only once.
+
+What frameworks put off until the first requests of a batch size (compiling, choosing kernels,
+growing arenas) is done here, as part of loading; the time that may take is the load's.
+"""
 
 from __future__ import annotations
 
-import random
-import struct
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from runtimes.contract.messages import ModelSpec, WarmupSample
-from runtimes.contract.tensor import (
-    Datatype,
-    Tensor,
-    TensorSpec,
-    byte_size,
-    element_count,
-    pack_bytes,
-)
-from runtimes.runtime import LoadedModel, LoadError
+from runtimes.batching.assemble import BatchShapeError, join, split
+from runtimes.contract.messages import ModelSpec
+from runtimes.contract.tensor import Tensor
+from runtimes.probe import conclusive
+from runtimes.reasons import clean_reason
+from runtimes.runtime import LoadedModel, LoadError, ModelError
+from runtimes.samples import check_count, check_fits, read_sample
+from runtimes.synthesise import declared, synthesised
 
-_FLOATS = {Datatype.FP16: "e", Datatype.FP32: "f", Datatype.FP64: "d"}
+MAX_BATCH_BYTES = 2**30
+"""No batch above this is made of smaller ones; a worker has better use for its memory."""
+
+Request = tuple[Tensor, ...]
 
 
-def warm_up(model: LoadedModel, spec: ModelSpec) -> None:
-    """Run every sample of `spec`; a sample that fails fails the load (LoadError)."""
-    outputs = [output.name for output in model.signature.outputs]
+class _Refused(LoadError):
+    """The model raised an error: proof of a fault only where its inputs are known to be right."""
+
+
+def warm_up(model: LoadedModel, spec: ModelSpec, passes: int) -> str:
+    """Run `model` at every batch size, `passes` times each; says in a few words what was run.
+
+    With samples, from files or declared, each runs as it is, and the first of each shape also
+    repeated or cut to every batch size; any failure is a LoadError. Without samples the inputs are
+    made up, and a failure is proof only where no size had to be guessed. With 0 passes nothing is
+    made up.
+    """
+    sizes = batch_sizes(model.max_batch_size, batched=spec.batching is not None)
+    if spec.warmup or spec.warmup_files:
+        return _with_samples(model, spec, sizes, max(1, passes))
+    if passes == 0:
+        return "not needed"
+    return _with_made_up_inputs(model, spec, sizes, passes)
+
+
+def batch_sizes(max_batch_size: int, batched: bool) -> tuple[int, ...]:
+    """The rows to warm up with, ascending; none for a model without a batch dimension.
+
+    Where requests are joined: powers of two, and the largest batch. What lies between is as good
+    as warm, because frameworks prepare for classes of sizes or for any size. Otherwise a request
+    runs with the rows it comes with, usually one, and samples tell of others.
+    """
+    if max_batch_size == 0:
+        return ()
+    if not batched:
+        return (1,)
+    powers = (1 << power for power in range(max_batch_size.bit_length()))
+    return tuple(sorted({*powers, max_batch_size}))
+
+
+def _with_samples(model: LoadedModel, spec: ModelSpec, sizes: Sequence[int], passes: int) -> str:
+    shapes, ran, count = set(), set[int](), 0
+    for name, request, times in _samples(model, spec, passes):
+        count += 1
+        what = f"warm-up '{name}'"
+        if model.max_batch_size and request[0].shape[0] > model.max_batch_size:
+            request = _resized(request, model.max_batch_size)
+        _run(model, spec, what, request, times)
+        shape = frozenset((tensor.name, tensor.shape[1:]) for tensor in request)
+        if shape in shapes:
+            continue
+        shapes.add(shape)
+        for rows in _affordable(sizes, request):
+            _run(model, spec, what, _resized(request, rows), passes)
+            ran.add(rows)
+    return f"{count} sample{'s' if count > 1 else ''}{_listed(ran)}"
+
+
+def _with_made_up_inputs(
+    model: LoadedModel, spec: ModelSpec, sizes: Sequence[int], passes: int
+) -> str:
+    row = synthesised(model.signature)
+    if row is None:
+        return "skipped: the inputs are very large"
+    if not row:
+        return "skipped: there are no inputs"
+    affordable = _affordable(sizes, row)
+    batches = (_resized(row, rows) for rows in affordable) if sizes else [row]
+    try:
+        for batch in batches:
+            _run(model, spec, "warm-up on made-up inputs", batch, passes)
+    except _Refused as error:
+        if conclusive(model.signature):
+            raise
+        print(f"inconclusive, as sizes had to be guessed: {error}", flush=True)
+        return f"inconclusive: {error}"
+    return f"made-up inputs{_listed(affordable)}"
+
+
+def _samples(
+    model: LoadedModel, spec: ModelSpec, passes: int
+) -> Iterator[tuple[str, Request, int]]:
+    """Name, tensors and number of runs of each sample; read one at a time, as they may be large."""
+    check_count("warm-up", spec.warmup_files)
+    for path in map(Path, spec.warmup_files):
+        try:
+            request = read_sample(path, model)
+        except LoadError as error:
+            raise LoadError(f"warm-up '{path.name}': {error}") from None
+        yield path.name, request, passes
     for sample in spec.warmup:
-        tensors = _tensors(sample)
-        for _ in range(sample.count):
-            try:
-                model.infer(tensors, outputs)
-            except Exception as error:
-                raise LoadError(f"warm-up '{sample.name}' failed: {error}") from error
+        request = declared(sample)
+        try:
+            check_fits(request, model)
+        except LoadError as error:
+            raise LoadError(f"warm-up '{sample.name}': {error}") from None
+        yield sample.name, request, sample.count
 
 
-def _tensors(sample: WarmupSample) -> list[Tensor]:
-    # Seeded, so that a warm-up that fails once fails the same way again.
-    generator = random.Random(sample.name)  # noqa: S311  # data, not secrets
-    return [_tensor(spec, sample.fill, generator) for spec in sample.inputs]
+def _run(model: LoadedModel, spec: ModelSpec, what: str, request: Request, times: int) -> None:
+    rows = request[0].shape[0] if model.max_batch_size else 0
+    where = f"{what} failed"
+    if rows:
+        where += f" with {rows} row{'s' if rows > 1 else ''}"
+    outputs = [output.name for output in model.signature.outputs]
+    try:
+        for _ in range(times):
+            answer = model.infer(request, outputs)
+    except ModelError as error:
+        raise _Refused(f"{where}: {error}") from error
+    except Exception as error:  # a runtime's own mistake; its text may hold anything
+        raise _Refused(f"{where}: {clean_reason(error, spec)}") from error
+    if rows > 1 and spec.batching is not None:
+        try:
+            split(answer, [rows])
+        except BatchShapeError as error:
+            raise LoadError(f"{where}: {error}") from None
 
 
-def _tensor(spec: TensorSpec, fill: str, generator: random.Random) -> Tensor:
-    count = element_count(spec.shape)
-    size = byte_size(spec.datatype, spec.shape)
-    if size is None:
-        data = pack_bytes([b""] * count)
-    elif fill == "zero":
-        data = bytes(size)
-    elif code := _FLOATS.get(spec.datatype):
-        data = struct.pack(f"<{count}{code}", *(generator.random() for _ in range(count)))
-    elif spec.datatype in (Datatype.BOOL, Datatype.BF16):
-        # Random bits would not be valid booleans, and could be NaN as BF16.
-        data = bytes(size)
-    else:
-        data = generator.randbytes(size)
-    return Tensor(spec.name, spec.datatype, spec.shape, data)
+def _affordable(sizes: Sequence[int], request: Request) -> list[int]:
+    """Those of `sizes` at which `request` stays below MAX_BATCH_BYTES."""
+    size = sum(len(tensor.data) for tensor in request)
+    return [rows for rows in sizes if rows * size <= MAX_BATCH_BYTES * request[0].shape[0]]
+
+
+def _resized(request: Request, rows: int) -> Request:
+    """`request` with `rows` rows: its own, over and over."""
+    own = request[0].shape[0]
+    whole, rest = divmod(rows, own)
+    parts = [request] * whole
+    if rest:
+        parts.append(split(request, [rest, own - rest])[0])
+    return join(parts)
+
+
+def _listed(sizes: Sequence[int] | set[int]) -> str:
+    return f", batch sizes {', '.join(map(str, sorted(sizes)))}" if sizes else ""

@@ -55,7 +55,7 @@ def run(sock: socket.socket, runtime: Runtime) -> None:
     model = _load(outbox, runtime, first.spec)
     if model is None:
         return
-    queue = BatchQueue(_limits(model, first.spec))
+    queue = BatchQueue(_limits(model, first.spec), batched=model.max_batch_size > 0)
     reader = threading.Thread(
         target=_read, args=(messages, queue, outbox), daemon=True, name="reader"
     )
@@ -69,7 +69,7 @@ def _load(outbox: Outbox, runtime: Runtime, spec: ModelSpec) -> LoadedModel | No
         model = runtime.load(spec)
         loaded = time.monotonic_ns()
         outbox.send(Warming())
-        warm_up(model, spec)
+        warm_up(model, spec, runtime.warmup_passes)
     except LoadError as error:
         outbox.send(LoadFailed(str(error)))
         return None

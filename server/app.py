@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -28,6 +29,7 @@ from server.lifecycle.history import History
 from server.lifecycle.loading import Loader, Supplied
 from server.lifecycle.manager import LifecycleManager
 from server.repository.errors import RepositoryError
+from server.repository.listing import RepositoryListing
 from server.repository.watcher import RepositoryWatcher
 from server.supply import Supply
 from server.telemetry.lifecycle import LifecycleMeter
@@ -41,6 +43,8 @@ log = structlog.get_logger()
 IMPORT_TIMEOUT = 120.0
 STOP_GRACE = 10.0
 HEARTBEAT = 1.0
+START_LOOKS = 5
+"""Looks at the repositories before the start goes on without what is still being written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +83,19 @@ class Gateway:
             retry_first=settings.load_retry_delay,
         )
         self._data = ServingDataPlane(self._manager, recorders)
-        self._control = ServingControlPlane(
-            self._manager, self._supply, history, settings.model_control
+        polls = settings.model_control is ModelControl.POLL
+        self._watcher = RepositoryWatcher(
+            self._supply.scan,
+            self._take_up,
+            settings.poll_interval if polls else 0,
+            settings.model_repositories,
         )
-        self._watcher: RepositoryWatcher | None = None
-        control = self._control
+        control = ServingControlPlane(
+            self._manager, self._supply, history, settings.model_control, self._watcher.rescan
+        )
         limits = FrontendLimits(settings.max_message_bytes, version("underway"))
         host, grace = settings.host, settings.drain_timeout
-        admin = create_admin_app(self._control, registry)
+        admin = create_admin_app(control, registry)
         self._metrics = _listen(
             "metrics-port", settings.metrics_port,
             lambda: HttpServer(admin, host, settings.metrics_port, 1),
@@ -122,32 +131,34 @@ class Gateway:
 
     async def _follow_repositories(self) -> None:
         """Take up what is there now, and under `poll` whatever comes."""
-        try:
-            listing = await asyncio.to_thread(self._supply.scan)
-        except RepositoryError as error:
-            raise ConfigError(f"model-repository: {error.reason}") from None
-        control = self._settings.model_control
-        if control is ModelControl.EXPLICIT:
-            self._supply.note(listing)
-            await self._load_named()
-            return
-        self._supply.announce(listing, self._manager)
-        if control is ModelControl.POLL:
-            self._watcher = RepositoryWatcher(
-                self._supply.scan,
-                lambda found: self._supply.announce(found, self._manager),
-                self._settings.poll_interval,
-                self._settings.model_repositories,
-            )
+        for _ in range(START_LOOKS):
+            try:
+                listing = await asyncio.to_thread(self._supply.scan)
+            except RepositoryError as error:
+                raise ConfigError(f"model-repository: {error.reason}") from None
+            self._take_up(listing)
+            if listing.due is None:
+                break
+            # Something was written a moment ago: ready shall mean that it is served too.
+            await asyncio.sleep(max(0.0, listing.due - time.time()) + 0.05)
+        if self._settings.model_control is ModelControl.EXPLICIT:
+            self._load_named()
+        if self._settings.model_control is not ModelControl.NONE:
             self._watcher.start()
 
-    async def _load_named(self) -> None:
+    def _take_up(self, listing: RepositoryListing) -> None:
+        """What a new look at the repositories leads to."""
+        if self._settings.model_control is ModelControl.EXPLICIT:
+            self._supply.note(listing)
+        else:
+            self._supply.announce(listing, self._manager)
+
+    def _load_named(self) -> None:
         """Under `explicit`: load what --load-model names."""
         for name in self._settings.load_models:
-            names = sorted(self._supply.names()) if name == "*" else [name]
-            for one in names:
+            for one in sorted(self._supply.names()) if name == "*" else [name]:
                 try:
-                    await self._supply.offer(one, self._manager, "--load-model")
+                    self._supply.offer(one, self._manager, "--load-model")
                 except InvalidArgument as error:
                     raise ConfigError(f"load-model: {error.message}") from None
 
@@ -158,8 +169,7 @@ class Gateway:
     async def stop(self) -> None:
         """Not ready; finish what is in flight; end the workers."""
         self._data.stop_admitting()
-        if self._watcher is not None:
-            await self._watcher.stop()
+        await self._watcher.stop()
         await asyncio.gather(self._rest.stop(), self._grpc.stop(self._settings.drain_timeout))
         await self._manager.stop()
         await self._zygotes.stop()

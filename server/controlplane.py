@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from server.config import ModelControl
 from server.errors import InvalidArgument, Unsupported
@@ -10,6 +10,7 @@ from server.lifecycle.history import History, Transition
 from server.lifecycle.manager import LifecycleManager
 from server.lifecycle.states import State
 from server.planes import IndexEntry
+from server.repository.errors import RepositoryError
 from server.repository.names import is_label
 from server.supply import Supply
 
@@ -20,12 +21,18 @@ class ServingControlPlane:
     """Answers for one lifecycle manager; see planes.ControlPlane and planes.AdminPlane."""
 
     def __init__(
-        self, manager: LifecycleManager, supply: Supply, history: History, control: ModelControl
+        self,
+        manager: LifecycleManager,
+        supply: Supply,
+        history: History,
+        control: ModelControl,
+        rescan: Callable[[], Awaitable[None]],
     ) -> None:
         self._manager = manager
         self._supply = supply
         self._history = history
         self._control = control
+        self._rescan = rescan
 
     # ---- for clients ---------------------------------------------------------------------------
 
@@ -51,7 +58,11 @@ class ServingControlPlane:
         config = parameters.get("config")
         if config is not None and not isinstance(config, str):
             raise InvalidArgument("parameter 'config': expected a string of JSON")
-        await self._supply.offer(model, self._manager, API, config)
+        try:
+            await self._rescan()
+        except RepositoryError as error:
+            raise InvalidArgument(f"load failed for model '{model}': {error.reason}") from None
+        self._supply.offer(model, self._manager, API, config)
         await self._manager.settled([model])
         self._raise_failure(model)
 

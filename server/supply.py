@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -14,9 +14,9 @@ from server.lifecycle.loading import Supplied
 from server.lifecycle.manager import LifecycleManager
 from server.lifecycle.states import State
 from server.repository.artifacts import Artifact
-from server.repository.completeness import verify
 from server.repository.errors import RepositoryError
-from server.repository.local import ModelEntry, RepositoryListing, SettingsCache, locate, scan
+from server.repository.listing import ModelEntry, RepositoryListing
+from server.repository.local import ScanMemory, locate, scan, verify_version
 from server.repository.settings import ModelSettings
 from server.repository.triton_config import parse_triton_json
 from server.telemetry.lifecycle import LifecycleMeter
@@ -38,14 +38,14 @@ class Supply:
         self._cpus = cpus
         self._quiet_period = quiet_period
         self._meter = meter
-        self._cache = SettingsCache()
+        self._memory = ScanMemory()
         self._listing = RepositoryListing({})
         self._loaded: dict[tuple[str, int], str] = {}
         self._said: set[str] = set()
 
     def scan(self) -> RepositoryListing:
-        """Read the repositories; may run in a thread. Raises RepositoryError."""
-        return scan(self._roots, quiet_period=self._quiet_period, cache=self._cache)
+        """Read the repositories, in one thread at a time. Raises RepositoryError."""
+        return scan(self._roots, quiet_period=self._quiet_period, memory=self._memory)
 
     def names(self) -> Collection[str]:
         """The models the repositories hold."""
@@ -70,26 +70,23 @@ class Supply:
             self._offer(entry, entry.settings, manager, REPOSITORY)
         self._look_for_changes_in_place(manager)
 
-    async def offer(
+    def offer(
         self, name: str, manager: LifecycleManager, cause: str, config: str | None = None
     ) -> None:
-        """Read the repositories again and want what they hold of one model.
+        """Want what the repositories, as last read, hold of one model.
 
-        `config` takes the place of the model's own settings. Raises InvalidArgument where there
-        is no such model, or its settings are wrong.
+        `config` is a model configuration as JSON in place of the model's own settings. Raises
+        InvalidArgument where there is no such model, or its settings are wrong.
         """
-        try:
-            self.note(await asyncio.to_thread(self.scan))
-            entry = self._listing.models.get(name)
-            if entry is None:
-                raise InvalidArgument(
-                    f"load failed for model '{name}': no model repository holds it"
-                )
-            settings = entry.settings
-            if config is not None:
+        entry = self._listing.models.get(name)
+        if entry is None:
+            raise InvalidArgument(f"load failed for model '{name}': no model repository holds it")
+        settings = entry.settings
+        if config is not None:
+            try:
                 settings = parse_triton_json(config, name)
-        except RepositoryError as error:
-            raise InvalidArgument(f"load failed for model '{name}': {error.reason}") from None
+            except RepositoryError as error:
+                raise InvalidArgument(f"parameter 'config': {error.reason}") from None
         if name in manager.models:
             manager.models[name].accept_all()
         self._offer(entry, settings, manager, cause)
@@ -104,9 +101,8 @@ class Supply:
         if entry is None:
             raise LoadError("its model is no longer in a model repository")
         try:
-            artifact = locate(entry, version, settings)
-            folder = entry.root / settings.name / str(version)
-            if reason := verify(folder):
+            artifact = locate(replace(entry, settings=settings, error=""), version)
+            if reason := verify_version(entry, version):
                 raise LoadError(reason)
         except RepositoryError as error:
             raise LoadError(error.reason) from None
@@ -122,11 +118,13 @@ class Supply:
         cause: str,
     ) -> None:
         if settings is None:
-            manager.reject(entry.name, entry.error)
+            manager.complain(entry.name, entry.error)
             return
-        manager.aspire(settings, entry.versions, cause)
-        if not manager.models[entry.name].wanted:
-            manager.reject(entry.name, _no_version(entry))
+        model = manager.models.get(entry.name)
+        serving = model.serving if model is not None else ()
+        manager.aspire(settings, entry.candidates(serving), cause)
+        wanted = manager.models[entry.name].wanted
+        manager.complain(entry.name, "" if wanted else _no_version(entry))
 
     def _look_for_changes_in_place(self, manager: LifecycleManager) -> None:
         """A version that failed and was changed is tried again; one that serves stays as it is."""
@@ -160,8 +158,8 @@ class Supply:
             }
         said |= {f"model {entry.name}: {entry.error}" for entry in listing.shadowed}
         said |= {
-            f"model repository {number} cannot be read; what it served stays"
-            for number in listing.unreachable
+            f"repository {number}, what it served stays: {reason}"
+            for number, reason in listing.unreachable.items()
         }
         for text in sorted(said - self._said):
             log.warning("passed over", what=text)

@@ -12,11 +12,21 @@ from runtimes.contract.messages import Infer
 
 
 class BatchQueue:
-    """First come, first served; `take` blocks for the next batch. Owned by one worker."""
+    """First come, first served; `take` blocks for the next batch. Owned by one worker.
 
-    def __init__(self, limits: Limits, clock: Callable[[], int] = time.monotonic_ns) -> None:
+    `batched` says that the first dimension of every input is rows, joined or not.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        clock: Callable[[], int] = time.monotonic_ns,
+        *,
+        batched: bool = True,
+    ) -> None:
         self._limits = limits
         self._clock = clock
+        self._batched = batched
         self._waiting: deque[Waiting] = deque()
         self._cancelled: set[int] = set()
         self._closed = False
@@ -24,7 +34,7 @@ class BatchQueue:
 
     def put(self, request: Infer) -> None:
         """Add a request at the end."""
-        entry = waiting(request, self._clock(), self._limits.max_rows > 0)
+        entry = waiting(request, self._clock(), self._batched)
         with self._changed:
             self._waiting.append(entry)
             self._changed.notify()

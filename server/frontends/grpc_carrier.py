@@ -14,7 +14,7 @@ import grpc.aio
 from runtimes.contract.codes import Code
 from server.errors import ServingError, TooLarge, Unavailable
 from server.frontends.calls import CallContext, StreamHandler, UnaryHandler, as_serving_error
-from server.frontends.limits import too_large_message
+from server.frontends.limits import answer_too_large_message, too_large_message
 
 STATUS: Mapping[Code, grpc.StatusCode] = {
     Code.INVALID_ARGUMENT: grpc.StatusCode.INVALID_ARGUMENT,
@@ -100,11 +100,7 @@ class GrpcCarrier:
 
     def _check_reply(self, reply: bytes) -> None:
         if len(reply) > self._max_message_bytes:
-            raise TooLarge(
-                f"the response has {len(reply)} bytes, more than max_message_bytes "
-                f"({self._max_message_bytes}); raise --max-message-bytes on the server or ask for "
-                "fewer rows or outputs"
-            )
+            raise TooLarge(answer_too_large_message(len(reply), self._max_message_bytes))
 
 
 async def _set(event: asyncio.Event) -> None:

@@ -11,6 +11,8 @@ from typing import Any, cast
 import uvicorn
 from starlette.types import ASGIApp
 
+from server.frontends.http_protocol import BoundedProtocol
+
 
 class _Server(uvicorn.Server):
     """uvicorn without its signal handlers: the gateway decides when each part stops."""
@@ -29,7 +31,7 @@ class HttpServer:
         self._server = _Server(
             uvicorn.Config(
                 cast(Any, app),  # uvicorn and Starlette spell the same ASGI types apart
-                http="httptools",
+                http=BoundedProtocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,

@@ -11,8 +11,9 @@ DEFAULT_MAX_MESSAGE_BYTES = 64 * 2**20
 class FrontendLimits:
     """Bounds shared by the frontends of both protocols.
 
-    `max_message_bytes` bounds a request after decompression. `disconnect_check_s` is how long a
-    request runs before anyone looks whether its client is still there.
+    `max_message_bytes` bounds a request after decompression and an answer before compression.
+    `disconnect_check_s` is how long a request runs before anyone looks whether its client is still
+    there.
     """
 
     max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES
@@ -25,4 +26,12 @@ def too_large_message(max_message_bytes: int) -> str:
     return (
         f"request body is larger than max_message_bytes ({max_message_bytes} bytes); "
         "raise --max-message-bytes on the server or send less"
+    )
+
+
+def answer_too_large_message(size: int, max_message_bytes: int) -> str:
+    """The sentence for an answer of `size` bytes, which is over the limit."""
+    return (
+        f"the response has {size} bytes, more than max_message_bytes ({max_message_bytes}); raise "
+        "--max-message-bytes on the server or ask for fewer rows or outputs"
     )

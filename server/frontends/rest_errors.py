@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 import orjson
 import structlog
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -44,7 +44,7 @@ def error_response(status: int, message: str, headers: Mapping[str, str] | None 
     return Response(orjson.dumps({"error": text}), status, headers, "application/json")
 
 
-def add_error_handlers(app: FastAPI) -> None:
+def add_error_handlers(app: Starlette) -> None:
     """Let nothing leave `app` in another shape than `{"error": ...}`."""
     app.add_exception_handler(ServingError, _serving_error)
     app.add_exception_handler(HTTPException, _http_error)

@@ -72,12 +72,12 @@ class LifecycleManager:
         if name in self._models:
             self.aspire(self._models[name].settings, (), cause)
 
-    def reject(self, name: str, reason: str) -> None:
-        """Say why a model has nothing to load; what it serves stays."""
+    def complain(self, name: str, reason: str) -> None:
+        """Say why a model has nothing to load, "" where it has; what it serves stays."""
         model = self._model(name)
-        if model.error != reason:
-            model.error = reason
+        if reason and reason != model.error:
             log.error("model cannot be served", model=name, reason=reason)
+        model.error = reason
 
     def label(self, name: str, label: str, version: int | None, cause: str) -> None:
         """Point `label` at a READY version, or remove it. Raises NotFound, InvalidArgument."""

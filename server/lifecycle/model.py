@@ -51,7 +51,7 @@ class Model:
         """Take up new settings and the versions that could be loaded."""
         if settings.labels != self.settings.labels:
             self._labels_asked = {**settings.labels}
-        self.settings, self.error = settings, ""
+        self.settings = settings
         self._available = tuple(sorted(available))
         self._rejected &= set(available)
         self._update(cause)
@@ -70,6 +70,9 @@ class Model:
         target = self._previous if self._previous in ready else max(ready or older)
         assert target is not None  # noqa: S101  # older is not empty
         self._rejected |= {v for v in self._available if target < v <= current.version}
+        for name, version in self._labels_asked.items():
+            if version in self._rejected:
+                self._labels_asked[name] = target
         self._update(cause)
         return target
 
@@ -115,6 +118,11 @@ class Model:
     def wanted(self) -> tuple[int, ...]:
         """The versions that should be READY."""
         return self._wanted
+
+    @property
+    def serving(self) -> tuple[int, ...]:
+        """The versions that are READY."""
+        return tuple(sorted({v.version for v in self.routes.values()}))
 
     @property
     def settled(self) -> bool:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from server.repository import model_file as form
-from server.repository.names import FILE_PATTERN, FILE_RULE
+from server.repository.names import FILE_PATTERN, FILE_RULE, LABEL_PATTERN, LABEL_RULE
 
 MAX_COMPLAINTS = 20
 
@@ -23,7 +23,11 @@ _PARTS: dict[tuple[str, ...], type[BaseModel]] = {
     ("warmup",): form.WarmupEntry,
     ("warmup", "inputs"): form.WarmupInputEntry,
 }
-_PATTERNS = {form.DEVICE_PATTERN: "auto, cpu or cuda:N", FILE_PATTERN: FILE_RULE}
+_PATTERNS = {
+    form.DEVICE_PATTERN: "auto, cpu or cuda:N",
+    FILE_PATTERN: FILE_RULE,
+    LABEL_PATTERN: LABEL_RULE,
+}
 _EXPECTED = {
     "bool_type": "true or false",
     "dict_type": "a mapping",

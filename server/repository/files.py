@@ -71,19 +71,22 @@ def refuse_escaping_links(root: Path, folder: Path) -> None:
                 pending.append(real)
 
 
-def read_text(root: Path, path: Path) -> str:
-    """The UTF-8 text of a small file; raises RepositoryError naming it relative to `root`."""
+def read_text(root: Path, path: Path, limit: int = MAX_TEXT_BYTES) -> str:
+    """The UTF-8 text of a file of at most `limit` bytes.
+
+    Raises RepositoryError naming it relative to `root`.
+    """
     label = path.relative_to(root)
     real = confined(root, path)
     if not real.is_file():
         raise RepositoryError(f"{label} is not a regular file")
     try:
         with real.open("rb") as file:
-            data = file.read(MAX_TEXT_BYTES + 1)
+            data = file.read(limit + 1)
     except OSError as error:
         raise RepositoryError(f"{label} cannot be read: {error.strerror}") from None
-    if len(data) > MAX_TEXT_BYTES:
-        raise RepositoryError(f"{label} is larger than {MAX_TEXT_BYTES} bytes")
+    if len(data) > limit:
+        raise RepositoryError(f"{label} is larger than {limit} bytes")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -2,118 +2,170 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from os import DirEntry
 from pathlib import Path
 
-from server.repository import model_yaml, triton_config
+from server.repository import model_folder
 from server.repository.artifacts import Artifact, find_artifact
 from server.repository.errors import RepositoryError
-from server.repository.files import LabelReader, confined, label_reader, list_folder, read_text
-from server.repository.names import (
-    NAME_RULE,
-    VERSION_RULE,
-    is_model_name,
-    parse_version,
-    shown,
-)
-from server.repository.settings import ModelSettings
-
-_READERS: dict[str, Callable[[str, str, LabelReader], ModelSettings]] = {
-    model_yaml.FILE_NAME: model_yaml.parse_model_yaml,
-    triton_config.FILE_NAME: triton_config.parse_triton_config,
-}
+from server.repository.files import confined, list_folder
+from server.repository.listing import ModelEntry, RepositoryListing
+from server.repository.model_folder import Look
+from server.repository.names import NAME_RULE, is_model_name, shown
+from server.repository.roots import Root, reach
+from server.repository.settings_cache import SettingsCache
+from server.repository.verify import verify
+from server.repository.versions import Sights
 
 
-@dataclass(frozen=True, slots=True)
-class ModelEntry:
-    """One model as it lies in a repository.
+@dataclass(slots=True)
+class ScanMemory:
+    """What one look at the repositories leaves for the next; give the same to each `scan`.
 
-    `root` is the repository's resolved folder, `versions` are ascending. Exactly one of `settings`
-    and `error` is set. `ignored` says what in the model's folder was passed over, and why.
+    For one thread at a time.
     """
 
-    name: str
-    root: Path
-    settings: ModelSettings | None
-    versions: tuple[int, ...] = ()
-    error: str = ""
-    ignored: tuple[str, ...] = ()
+    settings: SettingsCache = field(default_factory=SettingsCache)
+    sights: Sights = field(default_factory=Sights)
+    roots: dict[int, Root] = field(default_factory=dict)
+    listing: RepositoryListing | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RepositoryListing:
-    """All models of all repositories.
+def scan(
+    roots: Sequence[Path],
+    *,
+    now: float | None = None,
+    quiet_period: float = 0.0,
+    memory: ScanMemory | None = None,
+) -> RepositoryListing:
+    """What lies in `roots`; the first of two models of one name wins.
 
-    `shadowed` are models whose name an earlier repository already has; `ignored` says what lies
-    directly in a repository and is no model, and why.
+    `now` is the time in seconds since the epoch, read from the clock where left out. A version
+    without a manifest must not have changed for `quiet_period` seconds.
+
+    A root that cannot be read raises RepositoryError at the first look; at a later one, known by
+    its `memory`, the listing keeps its models and names it in `unreachable`. One bad model does
+    not: it becomes an entry with its error, or stays as it was where its folder cannot be read.
     """
-
-    models: Mapping[str, ModelEntry]
-    shadowed: tuple[ModelEntry, ...] = ()
-    ignored: tuple[str, ...] = ()
-
-
-def scan(roots: Sequence[Path]) -> RepositoryListing:
-    """What lies in `roots`, read afresh; the first of two models of one name wins.
-
-    Raises RepositoryError where a root is missing or cannot be read. One bad model does not: it
-    becomes an entry with its error.
-    """
-    models: dict[str, ModelEntry] = {}
-    shadowed: list[ModelEntry] = []
-    ignored: list[str] = []
+    memory = memory or ScanMemory()
+    now = time.time() if now is None else now
+    pass_ = _Pass(memory, Look(now, quiet_period, memory.settings, memory.sights))
     for number, given in enumerate(roots, start=1):
-        root = _resolved(given, number)
-        for found in list_folder(root, root):
-            if found.name.startswith("."):
-                continue
-            if reason := _no_model(root, found):
-                ignored.append(f"{shown(found.name)} in repository {number}: {reason}")
-            elif found.name in models:
-                error = f"an earlier repository already has a model '{found.name}'"
-                shadowed.append(ModelEntry(found.name, root, None, error=error))
-            else:
-                models[found.name] = read_model(root, found.name)
-    return RepositoryListing(models, tuple(shadowed), tuple(ignored))
+        pass_.add(number, given)
+    folders = {entry.root / entry.name for entry in pass_.models.values()}
+    memory.settings.keep_only(folders)
+    memory.sights.keep_only(folders)
+    memory.listing = RepositoryListing(
+        pass_.models, tuple(pass_.shadowed), tuple(pass_.ignored), pass_.unreachable
+    )
+    return memory.listing
 
 
 def read_model(root: Path, name: str) -> ModelEntry:
     """The model `name` of the resolved repository `root`; problems end up in its `error`."""
-    if not is_model_name(name):
-        error = f"model name {shown(name)}: expected {NAME_RULE}"
-        return ModelEntry(name, root, None, error=error)
-    folder = root / name
-    try:
-        confined(root, folder)
-        entries = list_folder(root, folder)
-    except RepositoryError as error:
-        return ModelEntry(name, root, None, error=error.reason)
-    versions, ignored = _versions(root, entries)
-    try:
-        settings = _settings(root, folder, {entry.name for entry in entries})
-    except RepositoryError as error:
-        return ModelEntry(name, root, None, versions, error.reason, ignored)
-    return ModelEntry(name, root, settings, versions, ignored=ignored)
+    return model_folder.read_model(root, name, Look(time.time()))
 
 
 def locate(entry: ModelEntry, version: int) -> Artifact:
     """What a worker is to open for `version` of the model; raises RepositoryError."""
     if entry.settings is None:
         raise RepositoryError(entry.error)
-    return find_artifact(entry.root, entry.root / entry.name / str(version), entry.settings)
+    return find_artifact(entry.root, version_folder(entry, version), entry.settings)
 
 
-def _resolved(root: Path, number: int) -> Path:
-    # By number, not by path: the reason may be shown to clients.
-    try:
-        real = root.resolve(strict=True)
-    except (OSError, RuntimeError, ValueError):
-        raise RepositoryError(f"model repository {number} does not exist") from None
-    if not real.is_dir():
-        raise RepositoryError(f"model repository {number} is not a folder")
-    return real
+def verify_version(
+    entry: ModelEntry, version: int, cancelled: Callable[[], bool] = lambda: False
+) -> str:
+    """Why `version` is not as its manifest says, "" where it is so or has none.
+
+    Reads all of it: call it in a thread. `cancelled` ends that early.
+    """
+    return verify(entry.root, version_folder(entry, version), cancelled)
+
+
+def version_folder(entry: ModelEntry, version: int) -> Path:
+    """Where `version` of the model lies, links not followed."""
+    return entry.root / entry.name / str(version)
+
+
+class _Pass:
+    """One look at all repositories, in their order."""
+
+    def __init__(self, memory: ScanMemory, look: Look) -> None:
+        self.models: dict[str, ModelEntry] = {}
+        self.shadowed: list[ModelEntry] = []
+        self.ignored: list[str] = []
+        self.unreachable: dict[int, str] = {}
+        self._memory = memory
+        self._look = look
+
+    def add(self, number: int, given: Path) -> None:
+        """Add the models of one repository, as they are or as they were last seen."""
+        try:
+            root = reach(given, number)
+            names = self._names(root)
+        except RepositoryError as error:
+            if self._memory.listing is None:
+                raise
+            self.unreachable[number] = error.reason
+            self._recall(self._memory.listing, number)
+            return
+        self._memory.roots[number] = root
+        for name in names:
+            if name in self.models:
+                self._shadow(name, root.path, number)
+            elif entry := self._read(root, name):
+                self.models[name] = entry
+
+    def _names(self, root: Root) -> list[str]:
+        """The names in `root` that may be models'; raises RepositoryError."""
+        names: list[str] = []
+        ignored: list[str] = []
+        for found in list_folder(root.path, root.path):
+            if found.name.startswith("."):
+                continue
+            if reason := _no_model(root.path, found):
+                ignored.append(f"{shown(found.name)} in repository {root.number}: {reason}")
+            else:
+                names.append(found.name)
+        before = self._memory.roots.get(root.number)
+        if before is not None and before.identity != root.identity and not names:
+            raise RepositoryError(
+                f"model repository {root.number} is another folder now and holds no model; "
+                "is its file system mounted?"
+            )
+        self.ignored += ignored
+        return names
+
+    def _recall(self, listing: RepositoryListing, number: int) -> None:
+        for entry in listing.models.values():
+            if entry.repository != number:
+                continue
+            if entry.name in self.models:
+                self._shadow(entry.name, entry.root, number)
+            else:
+                self.models[entry.name] = replace(entry, due=None)
+
+    def _shadow(self, name: str, root: Path, number: int) -> None:
+        error = f"an earlier repository already has a model '{name}'"
+        self.shadowed.append(ModelEntry(name, root, None, error=error, repository=number))
+
+    def _read(self, root: Root, name: str) -> ModelEntry | None:
+        """The model as it is, as it was last seen, or None where it was removed just now."""
+        entry = model_folder.read_model(root.path, name, self._look, root.number)
+        if not entry.unreachable:
+            return entry
+        if not os.path.lexists(root.path / name):
+            return None
+        listing = self._memory.listing
+        before = listing.models.get(name) if listing is not None else None
+        if before is None or before.root != root.path:
+            return entry
+        return replace(before, unreachable=entry.unreachable, due=None)
 
 
 def _no_model(root: Path, found: DirEntry[str]) -> str:
@@ -124,41 +176,3 @@ def _no_model(root: Path, found: DirEntry[str]) -> str:
         return "" if confined(root, Path(found.path)).is_dir() else "not a folder"
     except (RepositoryError, OSError):
         return ""  # a model by its name; its entry will carry the error
-
-
-def _versions(
-    root: Path, entries: Sequence[DirEntry[str]]
-) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """The version folders among `entries`, and why other candidates are none."""
-    versions: list[int] = []
-    ignored: list[str] = []
-    for entry in entries:
-        version = parse_version(entry.name)
-        if entry.name.startswith("."):
-            continue
-        if version is None:
-            if entry.is_dir(follow_symlinks=False):
-                ignored.append(f"folder {shown(entry.name)}: a version is {VERSION_RULE}")
-            elif entry.name == "model.yml":
-                ignored.append(f"model.yml: expected {model_yaml.FILE_NAME}")
-            continue
-        try:
-            real = confined(root, Path(entry.path))
-        except RepositoryError as error:
-            ignored.append(error.reason)
-            continue
-        if real.is_dir():
-            versions.append(version)
-        else:
-            ignored.append(f"{shown(entry.name)}: not a folder")
-    return tuple(sorted(versions)), tuple(ignored)
-
-
-def _settings(root: Path, folder: Path, names: set[str]) -> ModelSettings:
-    present = [name for name in _READERS if name in names]
-    if not present:
-        return ModelSettings(name=folder.name)
-    if len(present) > 1:
-        raise RepositoryError(f"both {' and '.join(present)} are there; keep one of them")
-    text = read_text(root, folder / present[0])
-    return _READERS[present[0]](text, folder.name, label_reader(root, folder))

@@ -8,10 +8,12 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from runtimes.contract.tensor import MAX_ELEMENTS, MAX_RANK, Datatype
-from server.repository.names import FILE_PATTERN, MAX_VERSION
-from server.repository.settings import Precision
+from server.repository.names import FILE_PATTERN, LABEL_PATTERN, MAX_VERSION
+from server.repository.settings import Precision, SwapPolicy
 from server.repository.settings_check import (
     MAX_BATCH_SIZE,
+    MAX_FOOTPRINT_BYTES,
+    MAX_LABELS,
     MAX_OPTIONS,
     MAX_QUEUE_DELAY_US,
     MAX_SPECIFIC,
@@ -31,6 +33,8 @@ Element = Annotated[Datatype, Field(strict=False)]
 Device = Annotated[str, Field(pattern=DEVICE_PATTERN)]
 FileName = Annotated[str, Field(pattern=FILE_PATTERN)]
 WorkerCount = Annotated[int, Field(ge=1, le=MAX_WORKERS)]
+VersionNumber = Annotated[int, Field(ge=1, le=MAX_VERSION)]
+LabelName = Annotated[str, Field(pattern=LABEL_PATTERN)]
 OptionName = Annotated[str, Field(min_length=1, max_length=128)]
 OptionValue = bool | int | float | Annotated[str, Field(max_length=4096)]
 
@@ -96,7 +100,7 @@ class VersionPolicyEntry(Entry):
     """Serve this many of the newest versions."""
     specific: (
         Annotated[
-            list[Annotated[int, Field(ge=1, le=MAX_VERSION)]],
+            list[VersionNumber],
             Field(min_length=1, max_length=MAX_SPECIFIC),
         ]
         | None
@@ -178,6 +182,17 @@ class ModelFile(Entry):
     """How waiting requests are joined."""
     version_policy: VersionChoice | None = None
     """Which versions are served; the newest one where left out."""
+    labels: Annotated[
+        dict[LabelName, VersionNumber],
+        Field(max_length=MAX_LABELS, json_schema_extra={"additionalProperties": False}),
+    ] = {}
+    """Names for versions, such as `stable: 3`; a client may ask for the name."""
+    swap: Annotated[SwapPolicy, Field(strict=False)] = SwapPolicy.SURGE
+    """How a new version takes over: surge has both in memory for a moment, replace has a gap."""
+    keep_previous: bool = False
+    """Whether the version served before stays loaded, so that a rollback is instant."""
+    footprint_bytes: Annotated[int, Field(ge=1, le=MAX_FOOTPRINT_BYTES)] | None = None
+    """Memory that one worker needs, in bytes; estimated where left out."""
     workers: Workers | None = None
     """Worker processes per version: a number, or a mapping of count and devices."""
     device: Device | None = None

@@ -104,6 +104,10 @@ def _settings(file: ModelFile, model: str, read_labels: LabelReader) -> ModelSet
         options=dict(file.options),
         output_labels=_labels(file.outputs, read_labels),
         warmup=tuple(_sample(item) for item in file.warmup),
+        labels=dict(file.labels),
+        swap=file.swap,
+        keep_previous=file.keep_previous,
+        footprint_bytes=file.footprint_bytes,
     )
 
 

@@ -9,10 +9,14 @@ NAME_RULE = "1 to 128 of A-Z a-z 0-9 _ . -, not starting with . or -"
 VERSION_RULE = "a positive integer without leading zeros"
 FILE_RULE = "1 to 255 of A-Z a-z 0-9 _ . -, not starting with . or -, and no folder"
 
+LABEL_RULE = "1 to 64 of A-Z a-z 0-9 _ -, starting with a letter"
+
+LABEL_PATTERN = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
 FILE_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}$"
 
 _MODEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}")
+_LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _VERSION = re.compile(r"[1-9][0-9]{0,18}")
 
 
@@ -24,6 +28,11 @@ def is_model_name(name: str) -> bool:
 def is_file_name(name: str) -> bool:
     """True where `name` follows FILE_RULE, so that joining it to a folder stays in that folder."""
     return _FILE.fullmatch(name) is not None
+
+
+def is_label(name: str) -> bool:
+    """True where `name` follows LABEL_RULE; a label is never mistaken for a version number."""
+    return _LABEL.fullmatch(name) is not None
 
 
 def parse_version(name: str) -> int | None:

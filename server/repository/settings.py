@@ -19,7 +19,11 @@ class Precision(StrEnum):
 
 
 class SwapPolicy(StrEnum):
-    """Whether a new version is loaded beside the old one, or after it is gone."""
+    """How one version takes over from another.
+
+    SURGE loads the new one while the old one serves, so that both need room for a moment. REPLACE
+    ends the old one first: room for one is enough, and the model is gone for the time of a load.
+    """
 
     SURGE = "surge"
     REPLACE = "replace"
@@ -41,6 +45,10 @@ class ModelSettings:
     dimension included (-1), and are empty where the artifact tells. `max_batch_size` is None to
     derive it, 0 for a model without a batch dimension. `devices` are dealt to the workers in turn.
     `output_labels` gives, for an output's name, the label of each class index.
+
+    `labels` are names for versions, which may not exist (yet). `keep_previous` asks that the
+    version served before stays loaded for a rollback. `footprint_bytes` is the memory that one
+    worker needs, None where it is to be estimated.
     """
 
     name: str

@@ -12,10 +12,12 @@ MAX_TENSORS = 1024
 MAX_OPTIONS = 64
 MAX_WARMUPS = 64
 MAX_SPECIFIC = 1000
+MAX_LABELS = 32
 MAX_WORKERS = 64
 MAX_BATCH_SIZE = 1 << 20
 MAX_QUEUE_DELAY_US = 60_000_000
 MAX_WARMUP_COUNT = 1000
+MAX_FOOTPRINT_BYTES = 1 << 48
 MAX_WARMUP_ELEMENTS = 1 << 28
 """A sample larger than this is a mistake that would only fill the worker's memory."""
 
@@ -53,6 +55,7 @@ def _counts(settings: ModelSettings) -> Iterator[str]:
         ("outputs", len(settings.outputs), MAX_TENSORS),
         ("options", len(settings.options), MAX_OPTIONS),
         ("warm-ups", len(settings.warmup), MAX_WARMUPS),
+        ("labels", len(settings.labels), MAX_LABELS),
         ("specific versions", len(settings.version_policy.specific), MAX_SPECIFIC),
     ):
         if count > most:

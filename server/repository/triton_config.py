@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from google.protobuf import text_format
+from google.protobuf import json_format, text_format
 from google.protobuf.message import Message
 
 from protos import model_config_pb2 as pb
@@ -80,6 +80,27 @@ def parse_triton_config(text: str, model: str, read_labels: LabelReader) -> Mode
         line, column = error.GetLine(), error.GetColumn()
         reason = str(error).removeprefix(f"{line}:{column} : ").splitlines()[0][:200]
         raise _refusal([f"line {line}: {reason}" if line else reason]) from None
+    return _checked(config, model, read_labels)
+
+
+def parse_triton_json(text: str, model: str) -> ModelSettings:
+    """As parse_triton_config, for the JSON form that load requests carry.
+
+    Label files cannot be named in it. Raises RepositoryError.
+    """
+    config = pb.ModelConfig()
+    try:
+        json_format.Parse(text, config)
+    except json_format.ParseError as error:
+        raise RepositoryError(f"not a model configuration: {str(error)[:200]}") from None
+    return _checked(config, model, _no_labels)
+
+
+def _no_labels(file_name: str) -> tuple[str, ...]:
+    raise RepositoryError(f"label_filename: {shown(file_name)} cannot be named in a load request")
+
+
+def _checked(config: pb.ModelConfig, model: str, read_labels: LabelReader) -> ModelSettings:
     unsupported = [
         f"field '{path}' is not supported" for path in _unsupported(config, _SUPPORTED, "")
     ]

@@ -26,7 +26,7 @@ def configure_logs(level: str, log_format: str, stream: TextIO | None = None) ->
         structlog.processors.UnicodeDecoder(),
     ]
     renderer: list[structlog.typing.Processor] = (
-        [_text_renderer(stream)]
+        [_escape_controls, _text_renderer(stream)]
         if as_text
         # JSON escapes control characters, so that no name from outside can forge a line.
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
@@ -40,6 +40,22 @@ def configure_logs(level: str, log_format: str, stream: TextIO | None = None) ->
     )
     handler = _Forward()
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+def _escape_controls(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Show control characters as escapes: what a model prints must not steer a terminal."""
+    return {
+        key: _escaped(value) if isinstance(value, str) and not value.isprintable() else value
+        for key, value in event.items()
+    }
+
+
+def _escaped(text: str) -> str:
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
 
 
 def _text_renderer(stream: TextIO) -> structlog.dev.ConsoleRenderer:

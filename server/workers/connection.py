@@ -34,6 +34,7 @@ from server.errors import DeadlineExceeded, Unavailable, error_for
 log = structlog.get_logger()
 
 MAX_WAIT = 365 * 86400.0  # seconds; a deadline beyond is none
+DIED_LOADING = LoadFailed("the worker died while loading")
 
 
 class WorkerConnection(asyncio.BufferedProtocol):
@@ -174,7 +175,7 @@ class WorkerConnection(asyncio.BufferedProtocol):
         """Give every waiting request its ending, then tell the owner."""
         self._gone = True
         if not self.loaded.done():
-            self.loaded.set_result(LoadFailed("the worker died while loading"))
+            self.loaded.set_result(DIED_LOADING)
         waiting, self._waiting = self._waiting, {}
         for future in waiting.values():
             if not future.done():

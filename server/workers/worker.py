@@ -13,7 +13,7 @@ import structlog
 from runtimes.contract.messages import LoadFailed, ModelSpec, Ready, Result
 from runtimes.contract.tensor import Tensor
 from server.errors import Unavailable
-from server.workers.connection import WorkerConnection
+from server.workers.connection import DIED_LOADING, WorkerConnection
 from server.workers.supervision import HeartbeatLimits
 from server.workers.zygote import Zygote
 
@@ -122,6 +122,8 @@ class Worker:
 
     async def _explain(self, outcome: LoadFailed) -> str:
         """Add how the process ended where it died instead of answering."""
+        if outcome is not DIED_LOADING:
+            return outcome.reason
         # The exit status comes by way of the zygote, a moment after the end of file.
         await asyncio.wait({self._status}, timeout=1)
         status = self._status.result() if self._status.done() else 0

@@ -16,6 +16,7 @@ from server.frontends.open_inference.parameters import (
     request_parameters,
 )
 from server.inference import InferenceRequest, InferenceResponse, ParameterValue
+from server.repository.names import is_label
 
 MAX_OUTPUTS = 1024
 _MAX_VERSION_DIGITS = 18
@@ -82,13 +83,13 @@ def model_name(field: str, name: str) -> str:
 
 
 def version_number(text: str) -> str:
-    """A version as the data plane writes it, "" for the default; raises InvalidArgument."""
-    if not text:
-        return ""
+    """A version or label as the data plane has it, "" for the default; raises InvalidArgument."""
+    if not text or is_label(text):
+        return text
     if not (text.isascii() and text.isdigit() and len(text) <= _MAX_VERSION_DIGITS):
         raise InvalidArgument(
             f"failed to get model version from specified version string '{text[:40]}'; expected "
-            "a whole number"
+            "a whole number or a label"
         )
     return str(int(text))
 

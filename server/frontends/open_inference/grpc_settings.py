@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from protos import inference_pb2 as pb
-from server.errors import NotFound, Unsupported
+from server.frontends.open_inference import shared_memory
 from server.frontends.open_inference.fixed_settings import (
     LOG_SETTINGS,
     TRACE_SETTINGS,
@@ -47,13 +47,13 @@ def log_settings(request: pb.LogSettingsRequest) -> pb.LogSettingsResponse:
 
 def system_regions(request: SystemStatus) -> pb.SystemSharedMemoryStatusResponse:
     """No regions, since none can be registered."""
-    _refuse_region("system", request.name)
+    shared_memory.refuse_region("system", request.name)
     return pb.SystemSharedMemoryStatusResponse()
 
 
 def cuda_regions(request: CudaStatus) -> pb.CudaSharedMemoryStatusResponse:
     """No regions, since none can be registered."""
-    _refuse_region("cuda", request.name)
+    shared_memory.refuse_region("cuda", request.name)
     return pb.CudaSharedMemoryStatusResponse()
 
 
@@ -61,9 +61,7 @@ def refuse_registration(
     request: pb.SystemSharedMemoryRegisterRequest | pb.CudaSharedMemoryRegisterRequest,
 ) -> NoReturn:
     """Always Unsupported."""
-    raise Unsupported(
-        "shared memory regions are not offered by this server; send tensors in the request"
-    )
+    shared_memory.refuse_registration()
 
 
 def forget_system_region(
@@ -78,11 +76,6 @@ def forget_cuda_region(
 ) -> pb.CudaSharedMemoryUnregisterResponse:
     """Nothing to do: clients unregister before they register, to start clean."""
     return pb.CudaSharedMemoryUnregisterResponse()
-
-
-def _refuse_region(kind: str, name: str) -> None:
-    if name:
-        raise NotFound(f"Unable to find {kind} shared memory region: '{name}'")
 
 
 def _asked_trace(settings: Mapping[str, pb.TraceSettingRequest.SettingValue]) -> dict[str, object]:

@@ -20,7 +20,7 @@ MODEL_VERSION = f"{MODEL}/versions/{{version:{VERSION}}}"
 
 _ERRORS = {
     400: "The request is wrong; sending it again will not help.",
-    404: "No such model or version.",
+    404: "No such model, version or region.",
     413: "Larger than max_message_bytes.",
     429: "Too much is in flight; come back after Retry-After seconds.",
     499: "The client went away.",
@@ -33,6 +33,7 @@ _PARAMETERS: dict[str, Schema] = {
     "model": {"type": "string"},
     "version": {"type": "string", "pattern": "^[0-9]{1,18}$"},
     "repository": {"type": "string"},
+    "region": {"type": "string"},
 }
 
 

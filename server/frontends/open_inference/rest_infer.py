@@ -8,10 +8,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from runtimes.contract.tensor import Buffer
+from server.errors import TooLarge
 from server.frontends.body import read_body
 from server.frontends.compression import MIN_BYTES, compress, negotiate
 from server.frontends.disconnect import CancelWhenGone
-from server.frontends.limits import FrontendLimits
+from server.frontends.limits import FrontendLimits, answer_too_large_message
 from server.frontends.open_inference.binary_tail import HEADER, json_length
 from server.frontends.open_inference.raw_request import decode_raw
 from server.frontends.open_inference.rest_io import model_of
@@ -40,6 +41,8 @@ class InferEndpoint:
         if form.classifies():
             metadata = self._data.metadata(response.model, response.version)
         answer = encode_response(response, form, metadata)
+        if (size := sum(map(len, answer.parts))) > self._limits.max_message_bytes:
+            raise TooLarge(answer_too_large_message(size, self._limits.max_message_bytes))
         return await _send(answer, request.headers.get("accept-encoding"))
 
     def _decode(self, request: Request, body: Buffer) -> tuple[InferenceRequest, AnswerForm]:

@@ -8,20 +8,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server.frontends.body import read_body
-from server.frontends.compression import MIN_BYTES, compress, negotiate
 from server.frontends.open_inference.json_fields import JsonObject, json_object
+from server.repository.names import LABEL_PATTERN
 
 VERSION = "model_version"
 
 
 class _VersionConvertor(Convertor[str]):
-    """A version in a path: digits, few enough for 64 bits; anything else is not routed."""
+    """A version in a path: digits, few enough for 64 bits, or a label; all else is not routed."""
 
-    regex = "[0-9]{1,18}"
+    regex = "[0-9]{1,18}|" + LABEL_PATTERN.strip("^$")
 
     def convert(self, value: str) -> str:
-        """The version as the data plane writes it, without leading zeros."""
-        return str(int(value))
+        """The version as the data plane writes it: a label, or a number without leading zeros."""
+        return str(int(value)) if value.isdecimal() else value
 
     def to_string(self, value: str) -> str:
         """The version as it stands in a path."""
@@ -43,12 +43,9 @@ async def json_body(request: Request, max_bytes: int) -> JsonObject:
     return json_object(body) if body else {}
 
 
-async def json_answer(request: Request, document: object) -> Response:
-    """200 with `document`, compressed where that was asked for and pays."""
-    body = orjson.dumps(document)
-    headers: dict[str, str] = {}
-    coding = negotiate(request.headers.get("accept-encoding"))
-    if coding is not None and len(body) >= MIN_BYTES:
-        body = await compress([body], coding)
-        headers["Content-Encoding"] = coding
-    return Response(body, headers=headers, media_type="application/json")
+def json_answer(document: object) -> Response:
+    """200 with `document`, never compressed.
+
+    Triton's asynchronous client says that it takes gzip, but unpacks answers to inference only.
+    """
+    return Response(orjson.dumps(document), media_type="application/json")

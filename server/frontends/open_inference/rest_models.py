@@ -34,9 +34,9 @@ class ModelEndpoints:
         """200 or 503, without a body."""
         return Response(status_code=200 if self._data.ready() else 503)
 
-    async def server_metadata(self, request: Request) -> Response:
+    async def server_metadata(self, _request: Request) -> Response:
         """Name, version and extensions."""
-        return await json_answer(request, self._server)
+        return json_answer(self._server)
 
     async def model_ready(self, request: Request) -> Response:
         """200 without a body, or 503 saying so."""
@@ -47,20 +47,20 @@ class ModelEndpoints:
 
     async def model_metadata(self, request: Request) -> Response:
         """Versions, platform, inputs and outputs."""
-        return await json_answer(request, _metadata(self._data.metadata(*model_of(request))))
+        return json_answer(_metadata(self._data.metadata(*model_of(request))))
 
     async def config(self, request: Request) -> Response:
         """The model's configuration."""
-        return await json_answer(request, model_config(self._data.metadata(*model_of(request))))
+        return json_answer(model_config(self._data.metadata(*model_of(request))))
 
     async def model_statistics(self, request: Request) -> Response:
         """Totals of one version, or of all of one model."""
         statistics = self._data.statistics(*model_of(request))
-        return await json_answer(request, model_statistics(statistics))
+        return json_answer(model_statistics(statistics))
 
-    async def statistics(self, request: Request) -> Response:
+    async def statistics(self, _request: Request) -> Response:
         """Totals of every version of every model."""
-        return await json_answer(request, model_statistics(self._data.statistics("", "")))
+        return json_answer(model_statistics(self._data.statistics("", "")))
 
 
 def _metadata(metadata: ModelMetadata) -> dict[str, object]:

@@ -43,4 +43,4 @@ class SettingsEndpoints:
     ) -> Response:
         if request.method == "POST":
             refuse_changes(kind, settings, await json_body(request, self._max_bytes))
-        return await json_answer(request, settings)
+        return json_answer(settings)

@@ -17,6 +17,7 @@ from server.frontends.open_inference.rest_infer import InferEndpoint
 from server.frontends.open_inference.rest_models import ModelEndpoints
 from server.frontends.open_inference.rest_repository import RepositoryEndpoints
 from server.frontends.open_inference.rest_settings import SettingsEndpoints
+from server.frontends.open_inference.rest_shared_memory import SharedMemoryEndpoints
 from server.frontends.open_inference.schemas import ref
 from server.planes import ControlPlane, DataPlane
 
@@ -37,6 +38,8 @@ def add_routes(
     _add_models(app, models)
     _add_repository(app, RepositoryEndpoints(control, limits))
     _add_settings(app, SettingsEndpoints(data, limits))
+    for kind in ("system", "cuda"):
+        _add_shared_memory(app, kind, SharedMemoryEndpoints(kind))
 
 
 def _add_health(app: FastAPI, models: ModelEndpoints) -> None:
@@ -131,3 +134,14 @@ def _add_settings(app: FastAPI, settings: SettingsEndpoints) -> None:
         add(app, method, ["/v2/trace/setting"], settings.trace, trace_is)
         add(app, method, [f"{MODEL}/trace/setting"], settings.model_trace, trace_is)
         add(app, method, ["/v2/logging"], settings.log, log_is)
+
+
+def _add_shared_memory(app: FastAPI, kind: str, regions: SharedMemoryEndpoints) -> None:
+    root = f"/v2/{kind}sharedmemory"
+    one = f"{root}/region/{{region}}"
+    status = Operation("Shared memory", "None: it is not offered.", ref("Regions"), errors=(404,))
+    add(app, "GET", [f"{root}/status", f"{one}/status"], regions.status, status)
+    register = Operation("Register shared memory", "Not offered.", errors=(501,))
+    add(app, "POST", [f"{one}/register"], regions.register, register)
+    unregister = Operation("Unregister shared memory", "Nothing to do.")
+    add(app, "POST", [f"{root}/unregister", f"{one}/unregister"], regions.unregister, unregister)

@@ -186,5 +186,6 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "LoadRequest": _object({"parameters": _object({"config": _text("A configuration as JSON.")})}),
     "UnloadRequest": _object({"parameters": _object({"unload_dependents": _flag("Ignored.")})}),
+    "Regions": _array(_object({}), "Always empty."),
     "Settings": {"type": "object", "description": "Setting by name; all are fixed."},
 }

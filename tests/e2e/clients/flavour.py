@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
+from tests.e2e.clients.registry import failure
+
 MODULES = {
     "http": "tritonclient.http",
     "http-aio": "tritonclient.http.aio",
@@ -19,6 +21,7 @@ MODULES = {
 GRPC_STATUS = {
     400: "INVALID_ARGUMENT",
     404: "NOT_FOUND",
+    500: "INTERNAL",
     501: "UNIMPLEMENTED",
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
@@ -65,15 +68,11 @@ class Flavour:
         self, status: int, words: str, method: str, *arguments: Any, **named: Any
     ) -> None:
         """`call` must fail with `status` (REST's number) and a message that has `words`."""
-        try:
-            answer = await self.call(method, *arguments, **named)
-        except InferenceServerException as error:
-            self.expect_error(error, status, words)
-            return
-        raise AssertionError(f"{method} was not refused but answered {answer}")
+        self.expect_error(await failure(self.call(method, *arguments, **named)), status, words)
 
-    def expect_error(self, error: InferenceServerException, status: int, words: str) -> None:
+    def expect_error(self, error: Exception, status: int, words: str) -> None:
         """The error must have that status and, somewhere in its message, `words`."""
+        assert isinstance(error, InferenceServerException), repr(error)
         expected = f"StatusCode.{GRPC_STATUS[status]}" if self.is_grpc else str(status)
         assert error.status() == expected, f"{error.status()}: {error.message()}"
         assert words in error.message(), error.message()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tests.e2e.clients.query_checks import DIGITS
-from tests.e2e.clients.registry import HTTP, Checks
+from tests.e2e.clients.registry import HTTP, Checks, failure
 
 checks = Checks()
 
@@ -135,9 +135,8 @@ async def class_count_gives_the_best_classes_with_value_and_index(t: Any) -> Non
         for row, entries in zip(values, classes, strict=True):
             told = [entry.decode().split(":") for entry in entries]
             assert [int(index) for _, index in told] == np.argsort(-row)[:3].tolist()
-            np.testing.assert_allclose(
-                [float(value) for value, _ in told], -np.sort(-row)[:3], atol=1e-5
-            )
+            best = [float(value) for value, _ in told]
+            np.testing.assert_allclose(best, -np.sort(-row)[:3], atol=1e-5)
 
 
 @checks.on(*HTTP)
@@ -199,12 +198,7 @@ async def wrong_requests_are_refused_in_words_that_help(t: Any) -> None:
     for status, words, model, inputs in (
         (404, "Request for unknown model: 'nobody' is not found", "nobody", [image]),
         (400, "unexpected shape for input 'image'", "digits-onnx", [flat]),
-        (
-            400,
-            "data-type is 'FP64', but model 'digits-onnx' expects 'FP32'",
-            "digits-onnx",
-            [double],
-        ),
+        (400, "data-type is 'FP64', but", "digits-onnx", [double]),
         (400, "unexpected inference input 'photo'", "digits-onnx", [stranger]),
         (400, "expected 1 inputs but got 0 inputs", "digits-onnx", []),
         (400, "given more than once", "digits-onnx", [image, image]),
@@ -234,13 +228,7 @@ async def a_model_that_failed_to_load_is_unavailable_or_unknown(t: Any) -> None:
 @checks.on()
 async def a_failing_model_is_an_internal_error_and_the_next_answer_is_good(t: Any) -> None:
     bad, good = (t.input("x", np.array([[v, v]], np.uint8)) for v in (66, 1))
-    try:
-        await t.infer("moody", bad)
-    except Exception as error:
-        assert "echo was told to fail on this input" in str(error)
-        assert "500" in str(error) or "INTERNAL" in str(error)
-    else:
-        raise AssertionError("not refused")
+    await t.refused(500, "echo was told to fail on this input", "infer", "moody", [bad])
     assert (await t.infer("moody", good)).as_numpy("x_out").tolist() == [[1, 1]]
 
 
@@ -259,12 +247,8 @@ async def async_infer_has_several_requests_under_way(t: Any) -> None:
 @checks.on("http")
 async def async_infer_raises_a_refusal_where_the_result_is_asked(t: Any) -> None:
     pending = t.client.async_infer("nobody", [t.input("image", images(1))])
-    try:
-        pending.get_result()
-    except Exception as error:
-        t.expect_error(error, 404, "unknown model: 'nobody'")
-    else:
-        raise AssertionError("not refused")
+    error = await failure(asyncio.to_thread(pending.get_result))
+    t.expect_error(error, 404, "unknown model: 'nobody'")
 
 
 @checks.on("grpc")

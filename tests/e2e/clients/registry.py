@@ -39,3 +39,12 @@ class Checks:
             return body
 
         return register
+
+
+async def failure(asked: Awaitable[object]) -> Exception:
+    """The exception that `asked` ends with; ending well is the failure here."""
+    try:
+        answer = await asked
+    except Exception as error:
+        return error
+    raise AssertionError(f"expected a refusal, got {answer}")

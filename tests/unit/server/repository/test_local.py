@@ -220,17 +220,17 @@ def test_a_model_linked_out_of_the_repository_is_refused(root, tmp_path):
     assert entry.versions == ()
 
 
-def test_a_version_linked_out_of_the_repository_is_passed_over(root, tmp_path):
+def test_a_version_linked_out_of_the_repository_may_not_be_loaded(root, tmp_path):
     put(tmp_path, "elsewhere/model.pt")
     (root / "a").mkdir()
     (root / "a/1").symlink_to(tmp_path / "elsewhere")
     (root / "a/2").symlink_to("2")
     entry = only(root)
     assert entry.versions == ()
-    assert entry.ignored == (
-        "a/1 leads outside the model repository",
-        "a/2 does not exist or cannot be opened",
-    )
+    assert entry.incomplete == {
+        1: "a/1 leads outside the model repository",
+        2: "a/2 does not exist or cannot be opened",
+    }
 
 
 def test_of_two_models_of_one_name_the_first_repository_wins(tmp_path):

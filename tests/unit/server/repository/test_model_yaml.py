@@ -15,7 +15,7 @@ from runtimes.contract.tensor import Datatype, TensorSpec
 from server.repository import complaints, model_file, schema
 from server.repository.errors import RepositoryError
 from server.repository.model_yaml import parse_model_yaml
-from server.repository.settings import ModelSettings, Precision, VersionPolicy
+from server.repository.settings import ModelSettings, Precision, SwapPolicy, VersionPolicy
 
 PREFIX = "model.yaml: "
 FULL = """
@@ -29,6 +29,10 @@ outputs:
 max_batch_size: 8
 batching: {max_queue_delay_us: 500}
 version_policy: {latest: 2}
+labels: {stable: 3, canary-1: 4}
+swap: replace
+keep_previous: true
+footprint_bytes: 1000000
 workers: {count: 4, devices: [cpu, "cuda:0"]}
 threads: 2
 precision: tf32
@@ -52,6 +56,7 @@ EXAMPLES = [
     "max_batch_size: 0\nbatching:",
     "runtime: echo\nworkers: {count: 2}",
     "workers: {devices: ['cuda:0', 'cuda:1']}",
+    "labels: {stable: 1}\nswap: surge",
 ]
 
 
@@ -102,6 +107,10 @@ def test_every_field_reaches_the_settings():
         warmup=(
             WarmupSample("full", (TensorSpec("image", Datatype.FP32, (8, 1, 8, 8)),), "random", 3),
         ),
+        labels={"stable": 3, "canary-1": 4},
+        swap=SwapPolicy.REPLACE,
+        keep_previous=True,
+        footprint_bytes=1_000_000,
     )
 
 
@@ -192,6 +201,19 @@ INPUT = "inputs: [{name: x, datatype: FP32, shape: [-1, 2]}]\n"
         ("version_policy: {latest: 0}", "version_policy.latest: expected at least 1"),
         ("version_policy: {specific: [0]}", "version_policy.specific[0]: expected at least 1"),
         (f"version_policy: {{specific: [{2**63}]}}", "specific[0]: expected at most"),
+        ("labels: {1a: 3}", "labels.1a: expected 1 to 64 of"),
+        ("labels: {a/b: 3}", "labels.a/b: expected 1 to 64 of"),
+        (f"labels: {{{'a' * 65}: 3}}", "expected 1 to 64 of"),
+        ("labels: {stable: 0}", "labels.stable: expected at least 1"),
+        ("labels: {stable: latest}", "labels.stable: expected an integer, got 'latest'"),
+        (
+            "labels: {" + ",".join(f"a{n}: 1" for n in range(33)) + "}",
+            "labels: expected at most 32",
+        ),
+        ("swap: now", "swap: expected one of surge or replace, got 'now'"),
+        ("keep_previous: 1", "keep_previous: expected true or false"),
+        ("footprint_bytes: 0", "footprint_bytes: expected at least 1"),
+        (f"footprint_bytes: {2**60}", "footprint_bytes: expected at most"),
         ("precision: bf16", "precision: expected one of fp32, tf32 or fp16, got 'bf16'"),
         ("threads: 0", "threads: expected at least 1"),
         ("artifact: ../../etc/passwd", "artifact: expected 1 to 255 of"),
@@ -345,7 +367,14 @@ def test_examples_fit_both_the_schema_and_the_reader(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["foo: 1", "workers: two", "version_policy: {}", "inputs: [{name: x}]", "device: gpu"],
+    [
+        "foo: 1",
+        "workers: two",
+        "version_policy: {}",
+        "inputs: [{name: x}]",
+        "device: gpu",
+        "labels: {1a: 3}",
+    ],
 )
 def test_the_schema_refuses_what_the_reader_refuses(text):
     refusal(text)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from server.repository.names import is_file_name, is_model_name, parse_version, shown
+from server.repository.names import is_file_name, is_label, is_model_name, parse_version, shown
 
 
 @pytest.mark.parametrize("name", ["a", "digits-onnx", "_x.1", "A" * 128, "a..b"])
@@ -40,6 +40,16 @@ def test_a_tricky_model_name_is_refused(name):
 @pytest.mark.parametrize("name", [*HOSTILE, "A" * 256])
 def test_a_tricky_file_name_is_refused(name):
     assert not is_file_name(name)
+
+
+@pytest.mark.parametrize("name", ["a", "stable", "canary-2", "B_x", "A" * 64])
+def test_a_plain_label_is_accepted(name):
+    assert is_label(name)
+
+
+@pytest.mark.parametrize("name", [*HOSTILE, "A" * 65, "1", "1a", "_a", "a.b"])
+def test_a_tricky_label_is_refused(name):
+    assert not is_label(name)
 
 
 @pytest.mark.parametrize(

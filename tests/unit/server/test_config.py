@@ -1,0 +1,148 @@
+"""Settings that cannot work are refused by name; a config file is read strictly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from server.cli import SERVE_SETTINGS
+from server.config import MAX_CONFIG_BYTES, MIB, ConfigError, Settings, read_config_file
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text: str | bytes) -> Path:
+        path = tmp_path / "underway.yaml"
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        return path
+
+    return write
+
+
+def read(path: Path) -> dict[str, object]:
+    return read_config_file(path, SERVE_SETTINGS)
+
+
+# ---- Settings -----------------------------------------------------------------------------------
+
+
+def test_the_defaults_are_those_the_documentation_promises(tmp_path):
+    settings = Settings((tmp_path,))
+
+    assert settings.host == "127.0.0.1"
+    assert (settings.http_port, settings.grpc_port, settings.metrics_port) == (8000, 8001, 8002)
+    assert settings.max_message_bytes == 64 * MIB
+    assert settings.runtime_pythons == {}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"host": ""}, "host: expected an address; 0.0.0.0 for all"),
+        ({"http_port": -1}, "http-port: -1 is no port; expected 0 (any free) to 65535"),
+        ({"grpc_port": 65536}, "grpc-port: 65536 is no port; expected 0 (any free) to 65535"),
+        ({"metrics_port": 99999}, "metrics-port: 99999 is no port; expected 0 (any free) to 65535"),
+        (
+            {"http_port": 9, "grpc_port": 9},
+            "http-port, grpc-port and metrics-port must differ, got [9, 9, 8002]",
+        ),
+        ({"max_message_bytes": 1023}, "max-message-bytes: expected 1024 or more"),
+        (
+            {"max_message_bytes": 2**31},
+            "max-message-bytes: expected less than 2 GiB, gRPC's own limit",
+        ),
+        ({"max_in_flight": 0}, "max-in-flight: expected a number above 0"),
+        ({"load_timeout": 0.0}, "load-timeout: expected a number above 0"),
+        ({"load_timeout": float("nan")}, "load-timeout: expected a number above 0"),
+        ({"drain_timeout": float("inf")}, "drain-timeout: expected a number above 0"),
+        (
+            {"runtime_pythons": {"tvm": "/x"}},
+            "runtimes.tvm: no such runtime; expected one of torchscript, savedmodel, onnx, echo",
+        ),
+    ],
+)
+def test_a_setting_that_cannot_work_is_refused_by_name(tmp_path, wrong, reason):
+    with pytest.raises(ConfigError) as refusal:
+        Settings((tmp_path,), **wrong)
+
+    assert str(refusal.value) == reason
+
+
+def test_a_repository_is_needed_and_must_be_a_folder(tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+
+    with pytest.raises(ConfigError, match="model-repository: expected at least one folder"):
+        Settings(())
+    with pytest.raises(ConfigError, match=r"model-repository: '.*/file' is not a folder"):
+        Settings((tmp_path, file))
+
+
+def test_any_free_port_may_be_asked_for_more_than_once(tmp_path):
+    assert Settings((tmp_path,), http_port=0, grpc_port=0, metrics_port=0).http_port == 0
+
+
+# ---- the file -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "settings"),
+    [
+        ("", {}),
+        ("# nothing yet\n", {}),
+        ("http-port: 9\n", {"http_port": 9}),
+        ("http_port: 9\nlog_level: debug\n", {"http_port": 9, "log_level": "debug"}),
+        ("load_timeout: 60\ndrain_timeout: 1.5\n", {"load_timeout": 60, "drain_timeout": 1.5}),
+        ("model_repository: models\n", {"model_repository": ["models"]}),
+        ("model_repository: [a, b]\n", {"model_repository": ["a", "b"]}),
+        (
+            "runtimes: {onnx: {python: /x}, savedmodel: {python: /y}}\n",
+            {"runtime_python": ["onnx=/x", "savedmodel=/y"]},
+        ),
+        ("runtime_python: onnx=/x\n", {"runtime_python": ["onnx=/x"]}),
+    ],
+)
+def test_a_file_gives_settings_by_their_flags_names(write, text, settings):
+    assert read(write(text)) == settings
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("model_repositry: x\n", "config: 'model_repositry' is no setting; did you mean model_rep"),
+        ("config: x\n", "config: 'config' is no setting"),
+        ("1: 2\n", "config: '1' is no setting"),
+        ("- a\n", "must hold `setting: value` lines"),
+        ("http_port: abc\n", "config: http_port: expected a whole number"),
+        ("http_port: 9.7\n", "config: http_port: expected a whole number"),
+        ("http_port: true\n", "config: http_port: expected a whole number"),
+        ("http_port:\n", "config: http_port: expected a whole number"),
+        ("load_timeout: soon\n", "config: load_timeout: expected a number"),
+        ("host: [a]\n", "config: host: expected a text"),
+        ("model_repository: {a: b}\n", "config: model_repository: expected a text or a list"),
+        ("model_repository: []\n", "config: model_repository: expected a text or a list"),
+        ("model_repository: [1]\n", "config: model_repository: expected a text or a list"),
+        ("http_port: 1\nhttp-port: 2\n", "config: 'http_port' is given twice"),
+        ("http_port: 1\nhttp_port: 2\n", "key 'http_port' is given twice"),
+        ("runtimes: onnx\n", "config: runtimes: expected `runtimes: {NAME: {python: PATH}}`"),
+        ("runtimes: {onnx: {pyton: /x}}\n", "config: runtimes.onnx: expected `python: PATH`"),
+        ("runtimes: {onnx: {python: 3}}\n", "config: runtimes.onnx.python: expected a path"),
+        ("host: [\n", "is not valid YAML: line 2"),
+        ("host: &a x\n", "anchors and aliases are not allowed"),
+        ("host: 2026-02-31\n", "is not valid YAML: a value cannot be read"),
+        (b"host: \xff\n", "cannot be read"),
+        ("#" * (MAX_CONFIG_BYTES + 1), f"config: the file is over {MAX_CONFIG_BYTES} bytes"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_what_is_wrong_in_a_file_is_refused_and_named(write, text, reason):
+    with pytest.raises(ConfigError) as refusal:
+        read(write(text))
+
+    assert reason in str(refusal.value)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read(tmp_path / "none.yaml")
