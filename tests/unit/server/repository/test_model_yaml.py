@@ -206,7 +206,10 @@ INPUT = "inputs: [{name: x, datatype: FP32, shape: [-1, 2]}]\n"
         (f"labels: {{{'a' * 65}: 3}}", "expected 1 to 64 of"),
         ("labels: {stable: 0}", "labels.stable: expected at least 1"),
         ("labels: {stable: latest}", "labels.stable: expected an integer, got 'latest'"),
-        ("labels: {" + ",".join(f"a{n}: 1" for n in range(33)) + "}", "labels: expected at most 32"),
+        (
+            "labels: {" + ",".join(f"a{n}: 1" for n in range(33)) + "}",
+            "labels: expected at most 32",
+        ),
         ("swap: now", "swap: expected one of surge or replace, got 'now'"),
         ("keep_previous: 1", "keep_previous: expected true or false"),
         ("footprint_bytes: 0", "footprint_bytes: expected at least 1"),
@@ -364,7 +367,14 @@ def test_examples_fit_both_the_schema_and_the_reader(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["foo: 1", "workers: two", "version_policy: {}", "inputs: [{name: x}]", "device: gpu", "labels: {1a: 3}"],
+    [
+        "foo: 1",
+        "workers: two",
+        "version_policy: {}",
+        "inputs: [{name: x}]",
+        "device: gpu",
+        "labels: {1a: 3}",
+    ],
 )
 def test_the_schema_refuses_what_the_reader_refuses(text):
     refusal(text)
