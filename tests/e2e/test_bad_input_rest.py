@@ -300,7 +300,7 @@ def test_a_path_trick_in_a_models_name_leads_nowhere(server, name):
     assert "set-cookie" not in answer.headers
     # The name itself may be told back; what it would lead to may not.
     told = answer.error
-    assert told in ("Not Found", "Invalid HTTP request received.") or "unknown model: '" in told
+    assert told in ("Not Found", "the request is not valid HTTP/1.1") or "unknown model: '" in told
     assert "root:" not in told
 
 

@@ -113,7 +113,6 @@ async def test_unknown_models_and_versions_are_404(verb, model):
         "/v2/models/rows/versions/" + "9" * 5000,
         "/v2/models/..%2F..%2Fetc%2Fpasswd",
         "/v2/models/%2e%2e%2f%2e%2e%2fsecret/config",
-        "/v2/systemsharedmemory/status",
     ],
 )
 async def test_what_is_not_routed_is_404(path):

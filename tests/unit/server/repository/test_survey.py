@@ -131,7 +131,7 @@ def test_a_link_out_of_the_repository_is_not_looked_through(folder):
 
 def test_a_link_that_leads_nowhere_yet_is_refused(folder):
     (folder / "model.onnx").symlink_to("../2/model.onnx")
-    with pytest.raises(RepositoryError, match="m/1/model.onnx does not exist"):
+    with pytest.raises(RepositoryError, match=r"m/1/model\.onnx does not exist"):
         look(folder)
 
 

@@ -10,7 +10,7 @@ from server.repository.verify import verify
 
 @pytest.fixture
 def folder(tmp_path):
-    folder = tmp_path.resolve() / "m" / "1"
+    folder = tmp_path.resolve() / "models" / "m" / "1"
     (folder / "variables").mkdir(parents=True)
     contents = {"saved_model.pb": b"graph", "variables/data": b"weights" * 1000}
     for name, content in contents.items():
@@ -61,7 +61,7 @@ def test_a_version_that_went_away_is_told_without_its_path(folder):
 
 def test_a_file_linked_out_of_the_repository_is_not_read(folder):
     content = (folder / "saved_model.pb").read_bytes()
-    outside = folder.parent.parent.parent / f"outside-{folder.parent.parent.name}"
+    outside = folder.parent.parent.parent / "outside"
     outside.write_bytes(content)
     (folder / "saved_model.pb").unlink()
     (folder / "saved_model.pb").symlink_to(outside)
