@@ -21,6 +21,9 @@ from server.repository.settings import ModelSettings, SwapPolicy, VersionPolicy
 KEPT_ENDED = 8
 """Loads that are over stay visible this many deep."""
 
+OVER = frozenset({State.DRAINING, State.UNLOADING, State.ENDED})
+"""From these a load never comes back; the version is loaded anew where it is wanted again."""
+
 Moved = Callable[[ModelVersion, Transition], None]
 
 
@@ -97,7 +100,11 @@ class Model:
 
     def is_aspired(self, load: ModelVersion) -> bool:
         """True where this very load is wanted: its version, with the present settings."""
-        return load.version in self._wanted and _same_load(load.settings, self.settings)
+        return (
+            load.version in self._wanted
+            and load.state not in OVER
+            and _same_load(load.settings, self.settings)
+        )
 
     def snapshots(self, now: float) -> list[Snapshot]:
         """The loads as the policy sees them."""
@@ -165,8 +172,7 @@ class Model:
         self._wanted = tuple(sorted(wanted))
 
     def _counts(self, load: ModelVersion) -> bool:
-        over = load.state in (State.ENDED, State.DRAINING, State.UNLOADING)
-        return not over and _same_load(load.settings, self.settings)
+        return load.state not in OVER and _same_load(load.settings, self.settings)
 
     def _add(self, number: int, cause: str) -> None:
         load = ModelVersion(self._next_id, self.settings, number, cause, self._moved)

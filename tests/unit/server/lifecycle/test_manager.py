@@ -308,6 +308,19 @@ async def test_rolling_back_to_a_version_that_is_gone_from_memory_keeps_serving_
     assert states(manager) == {(1, State.READY)}
 
 
+async def test_a_label_on_the_version_rolled_back_goes_along(made):
+    manager, loader, _, _ = made
+    await ready(made, 1, settings=ALL)
+    await ready(made, 1, 2, settings=ALL)
+    manager.label("m", "stable", 2, "test")
+
+    manager.roll_back("m", "test")
+    await manager.settled(["m"])
+
+    assert manager.find("m", "stable").version == 1
+    assert not loader.pending
+
+
 async def test_there_is_nothing_to_roll_back_to_from_the_first_version(made):
     manager, _, _, _ = made
     await ready(made, 1)

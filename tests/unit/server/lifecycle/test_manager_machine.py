@@ -149,6 +149,13 @@ class ManagerMachine(RuleBasedStateMachine):
         loading = [v.version for v in self.manager.versions() if v.state is State.LOADING]
         assert len(loading) <= 1
 
+    @invariant()
+    def whoever_waits_for_the_model_to_settle_is_not_kept_for_ever(self):
+        leaving = (State.DRAINING, State.UNLOADING)
+        busy = self.loader.pending or any(v.state in leaving for v in self.manager.versions())
+        if self.model and not busy:
+            assert self.model.settled
+
     def teardown(self):
         async def finish():
             for handle in self.handles:
