@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from server.config import MIB, ConfigError, Settings, read_config_file
 from server.telemetry.logs import FORMATS, LEVELS
@@ -148,11 +149,12 @@ def models(url: str, as_json: bool) -> None:
 
 
 def _print_index(index: list[dict[str, str]]) -> None:
-    table = Table("model", "version", "state", "reason")
+    table = Table()
+    for title in ("model", "version", "state", "reason"):
+        table.add_column(title, overflow="fold")  # rather than cut off
     for entry in index:
-        table.add_row(
-            entry["name"], entry.get("version", ""), entry.get("state", ""), entry.get("reason", "")
-        )
+        # As Text: what stands in brackets in a reason is no markup.
+        table.add_row(*(Text(entry.get(key, "")) for key in ("name", "version", "state", "reason")))
     Console().print(table)
 
 
