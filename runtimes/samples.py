@@ -42,12 +42,12 @@ _PACKED = {
 def read_sample(path: Path, model: LoadedModel) -> tuple[Tensor, ...]:
     """The request in `path`, checked against the signature. Raises LoadError."""
     check_file(path)
-    if path.suffix == ".npz":
+    if path.suffix.lower() == ".npz":
         # An environment without numpy serves as long as there is no such file.
         from runtimes.npz import input_tensors, read_npz
 
         tensors = input_tensors(read_npz(path), model.signature)
-    elif path.suffix == ".json":
+    elif path.suffix.lower() == ".json":
         tensors = _read_json(path)
     else:
         raise LoadError("expected a .npz or .json file")

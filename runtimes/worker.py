@@ -35,6 +35,8 @@ from runtimes.contract.messages import (
 )
 from runtimes.contract.tensor import Buffer
 from runtimes.execute import execute
+from runtimes.golden import check_golden
+from runtimes.priority import lowered_priority
 from runtimes.runtime import LoadedModel, LoadError, Runtime
 from runtimes.warmup import warm_up
 
@@ -64,12 +66,10 @@ def run(sock: socket.socket, runtime: Runtime) -> None:
 
 
 def _load(outbox: Outbox, runtime: Runtime, spec: ModelSpec) -> LoadedModel | None:
-    started = time.monotonic_ns()
     try:
-        model = runtime.load(spec)
-        loaded = time.monotonic_ns()
-        outbox.send(Warming())
-        warm_up(model, spec, runtime.warmup_passes)
+        # What serves meanwhile shall not feel it.
+        with lowered_priority():
+            model, ready = _loaded(outbox, runtime, spec)
     except LoadError as error:
         outbox.send(LoadFailed(str(error)))
         return None
@@ -77,16 +77,26 @@ def _load(outbox: Outbox, runtime: Runtime, spec: ModelSpec) -> LoadedModel | No
         traceback.print_exc()
         outbox.send(LoadFailed(f"{spec.runtime} could not load it: {type(error).__name__}"))
         return None
-    ready = Ready(
+    outbox.send(ready)
+    return model
+
+
+def _loaded(outbox: Outbox, runtime: Runtime, spec: ModelSpec) -> tuple[LoadedModel, Ready]:
+    started = time.monotonic_ns()
+    model = runtime.load(spec)
+    loaded = time.monotonic_ns()
+    outbox.send(Warming())
+    facts = {**model.facts, "warm-up": warm_up(model, spec, runtime.warmup_passes)}
+    if passed := check_golden(model, spec):
+        facts["golden checks passed"] = str(passed)
+    return model, Ready(
         signature=model.signature,
         max_batch_size=model.max_batch_size,
         device=model.device,
         load_ns=loaded - started,
         warmup_ns=time.monotonic_ns() - loaded,
-        facts=model.facts,
+        facts=facts,
     )
-    outbox.send(ready)
-    return model
 
 
 def _limits(model: LoadedModel, spec: ModelSpec) -> Limits:

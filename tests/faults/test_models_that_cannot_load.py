@@ -1,4 +1,4 @@
-"""Models that cannot be served, each for another sin: shown with the reason, while the others serve.
+"""Models that cannot be served, each for another sin: shown with the reason; the others serve.
 
 One server over all of them at once, beside one good model.
 """
@@ -6,6 +6,7 @@ One server over all of them at once, beside one good model.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -224,7 +225,7 @@ def exits_on_load(repository: Repository, name: str) -> None:
 
 
 def refuses_to_load(repository: Repository, name: str) -> None:
-    add_echo(repository.root, name, options={"fail_load": "told to"})
+    add_echo(repository.root, name, options={"fail_load": "told to [/] [red]stop[/red]"})
 
 
 def unknown_option(repository: Repository, name: str) -> None:
@@ -257,14 +258,14 @@ FAILED: dict[Sin, tuple[str, ...]] = {
     torchscript_bad_signature: ("signature.json: inputs[0].datatype must be one of BOOL",),
     savedmodel_without_variables: ("TensorFlow cannot load it", "variables"),
     savedmodel_truncated: ("TensorFlow cannot load it", "saved_model.pb"),
-    savedmodel_empty: ("saved_model.pb",),
+    savedmodel_empty: ("TensorFlow cannot load it", "0 MetaGraphs"),
     savedmodel_without_that_signature: ("no_such", "serving_default"),
     no_artifact: ("holds no artifact; looked for model.onnx",),
     two_artifacts: ("model.onnx", "model.pt"),
     yaml_contradicts_the_artifact: ("'image'", "INT64", "FP32"),
     version_linked_outside: ("extra leads outside the model repository",),
     exits_on_load: ("the worker died while loading (exit 1)",),
-    refuses_to_load: ("told to",),
+    refuses_to_load: ("told to [/] [red]stop[/red]",),
     unknown_option: ("deley_ms",),
     device_that_is_not_there: ("cuda:63",),
 }
@@ -395,6 +396,10 @@ def test_the_models_command_shows_them_all(server, index):
         [*command, "--json"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
     assert {entry["name"]: entry for entry in json.loads(shown.stdout)} == index
-    table = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    for name in index:
+    wide = {**os.environ, "COLUMNS": "1000"}
+    table = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60, env=wide
+    )
+    for name, entry in index.items():
         assert name in table.stdout
+        assert entry.get("reason", "").split("\n")[0] in table.stdout

@@ -12,13 +12,13 @@ import pytest
 # In a process of its own: a test must not leave the others behind at a low priority.
 PROGRAM = """
 import json, os, resource, sys, threading
-from pathlib import Path
 from runtimes.priority import lowered_priority
 
 start, nobody = int(sys.argv[1]), sys.argv[2] == "nobody"
 stop = threading.Event()
 def priorities():
-    threads = [int(entry.name) for entry in Path("/proc/self/task").iterdir()]
+    # Not from /proc: a thread may be listed there for a moment after it was joined.
+    threads = [thread.native_id for thread in threading.enumerate()]
     return sorted(os.getpriority(os.PRIO_PROCESS, thread) for thread in threads)
 
 os.setpriority(os.PRIO_PROCESS, 0, start)

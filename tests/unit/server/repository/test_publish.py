@@ -269,6 +269,15 @@ def test_an_artifact_larger_than_the_free_space_is_not_begun(root, artifact, mon
     assert refusal(artifact, root / "m") == "the disk has 10 bytes free, the artifact needs 5000"
 
 
+def test_a_move_that_fails_leaves_no_empty_model_behind(root, artifact, monkeypatch):
+    def rename(path, target):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(publishing.Path, "rename", rename)
+    assert refusal(artifact, root / "m") == "Input/output error; nothing was published"
+    assert all_names(root) == []
+
+
 def test_an_interrupt_leaves_nothing_behind(root, artifact):
     def interrupt(done, total):
         raise KeyboardInterrupt

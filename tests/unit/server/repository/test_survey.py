@@ -122,6 +122,14 @@ def test_links_inside_the_repository_are_followed(folder):
     assert look(folder).files == {"model.onnx": 5, "assets/abc": 5}
 
 
+def test_what_a_link_points_to_counts_as_a_change_too(folder):
+    (folder / "model.onnx").symlink_to("../../blob")
+    blob = put(folder.parent.parent, "blob")
+    blob.chmod(0o600)
+    os.utime(blob, ns=(1, 1))
+    assert look(folder).newest == blob.stat().st_ctime_ns
+
+
 def test_a_link_out_of_the_repository_is_not_looked_through(folder):
     (folder / "model.onnx").symlink_to("/etc/hostname")
     (folder / "etc").symlink_to("/etc")

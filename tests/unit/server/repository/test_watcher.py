@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import threading
 from contextlib import asynccontextmanager
 
@@ -252,13 +253,15 @@ async def test_stopping_does_not_wait_for_a_scan_that_hangs():
         await asking
 
 
-async def test_a_repository_that_comes_back_is_watched_again(root, tmp_path):
-    async with watching(real_scan(root), roots=[root]) as (_, listings):
+async def test_a_repository_that_comes_back_is_watched_again(root):
+    async with watching(real_scan(root), roots=[root]) as (watcher, listings):
         await listings.until(versions(1))
-        root.rename(tmp_path / "away")
+        await settled(watcher)
+        shutil.rmtree(root)
         await listings.until(lambda listing: listing.unreachable)
+        (root / "m/1").mkdir(parents=True)
+        await settled(watcher)  # a poll that finds it back
         listings.all.clear()
-        (tmp_path / "away").rename(root)
         (root / "m/2").mkdir()
         (root / "m/2/model.pt").write_bytes(b"x")
         await listings.until(versions(2))
