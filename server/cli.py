@@ -10,12 +10,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-<<<<<<< HEAD
-=======
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
->>>>>>> main
 
 from server.cli_models import models
 from server.cli_publish import publish
@@ -146,41 +140,8 @@ def demo(directory: Path, then_serve: bool, http_port: int, grpc_port: int,
             raise click.UsageError(str(error)) from None
 
 
-<<<<<<< HEAD
 main.add_command(models)
 main.add_command(publish)
-=======
-@main.command()
-@click.option("--url", default="http://127.0.0.1:8000", show_default=True,
-              envvar="UNDERWAY_URL", show_envvar=True, help="REST address.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print the index as JSON.")
-def models(url: str, as_json: bool) -> None:
-    """List a running server's models, their versions and states."""
-    index_url = f"{url.rstrip('/')}/v2/repository/index"
-    try:
-        request = urllib.request.Request(index_url, method="POST")  # noqa: S310  # the user's own URL
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-            index = json.load(answer)
-    except (OSError, ValueError) as error:
-        reason = error.reason if isinstance(error, urllib.error.URLError) else error
-        raise click.ClickException(
-            f"no Underway server answers at {url} ({reason}). Is it running? See `underway serve`"
-        ) from None
-    if as_json:
-        click.echo(json.dumps(index, indent=2))
-    else:
-        _print_index(index)
-
-
-def _print_index(index: list[dict[str, str]]) -> None:
-    table = Table()
-    for title in ("model", "version", "state", "reason"):
-        table.add_column(title, overflow="fold")  # rather than cut off
-    for entry in index:
-        # As Text: what stands in brackets in a reason is no markup.
-        table.add_row(*(Text(entry.get(key, "")) for key in ("name", "version", "state", "reason")))
-    Console().print(table)
->>>>>>> main
 
 
 def _settings(options: dict[str, Any]) -> Settings:

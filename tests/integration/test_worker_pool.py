@@ -15,7 +15,7 @@ import pytest_asyncio
 from runtimes.contract.messages import Batching, ModelSpec
 from runtimes.contract.tensor import Datatype, Tensor, TensorSpec
 from server.errors import DeadlineExceeded, Internal, Overloaded, Unavailable
-from server.workers.pool import PoolLimits, WorkerPool, restart_delay
+from server.workers.pool import PoolLimits, WorkerPool
 from server.workers.worker import LoadError
 from server.workers.zygote import Zygotes
 
@@ -276,11 +276,6 @@ async def test_an_interpreter_without_the_framework_says_what_to_install():
         await pool.start()
 
     await zygotes.stop()
-
-
-@pytest.mark.parametrize(("previous", "expected"), [(0, 0.05), (0.05, 0.1), (1, 2), (29, 30)])
-def test_the_pause_between_restarts_doubles_up_to_a_bound(previous, expected):
-    assert restart_delay(previous) == expected
 
 
 def _workers() -> list[psutil.Process]:
