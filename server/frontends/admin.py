@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 
 import orjson
-from prometheus_client import CollectorRegistry, make_asgi_app
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 
 from server.errors import InvalidArgument
 from server.frontends.open_inference.rest_io import json_body
@@ -22,7 +23,7 @@ MAX_HISTORY = 2000
 
 def create_admin_app(admin: AdminPlane, registry: CollectorRegistry) -> Starlette:
     """An ASGI application with `/metrics` and `/v2/admin/...`."""
-    pages = _Pages(admin)
+    pages = _Pages(admin, registry)
     app = Starlette(
         routes=[
             Route("/v2/admin/history", pages.history),
@@ -30,7 +31,7 @@ def create_admin_app(admin: AdminPlane, registry: CollectorRegistry) -> Starlett
             Route("/v2/admin/models/{model}/labels", pages.labels),
             Route("/v2/admin/models/{model}/labels", pages.label, methods=["POST"]),
             Route("/v2/admin/models/{model}/rollback", pages.roll_back, methods=["POST"]),
-            Mount("/metrics", make_asgi_app(registry)),
+            Route("/metrics", pages.metrics),
         ]
     )
     add_error_handlers(app)
@@ -38,8 +39,14 @@ def create_admin_app(admin: AdminPlane, registry: CollectorRegistry) -> Starlett
 
 
 class _Pages:
-    def __init__(self, admin: AdminPlane) -> None:
+    def __init__(self, admin: AdminPlane, registry: CollectorRegistry) -> None:
         self._admin = admin
+        self._registry = registry
+
+    async def metrics(self, request: Request) -> Response:
+        """Everything counted, as Prometheus or OpenMetrics text."""
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(encode(self._registry), headers={"Content-Type": content_type})
 
     async def history(self, request: Request) -> Response:
         """What happened to every version, oldest first; `?limit=` for the newest only."""

@@ -225,6 +225,9 @@ class LifecycleManager:
             self._failed(version, f"internal error: {type(error).__name__}")
 
     def _failed(self, version: ModelVersion, reason: str) -> None:
+        if version.state is State.UNLOADING:  # abandoned in the very moment it failed
+            version.move(State.ENDED)
+            return
         version.attempts += 1
         text = reason
         if version.attempts <= self._load_retries:

@@ -19,14 +19,14 @@ class State(StrEnum):
 
 
 LEGAL: dict[State, frozenset[State]] = {
-    State.NEW: frozenset({State.LOADING, State.ENDED, State.FAILED}),
+    State.NEW: frozenset({State.LOADING, State.ENDED}),
     State.LOADING: frozenset({State.WARMING, State.READY, State.FAILED, State.UNLOADING}),
     State.WARMING: frozenset({State.READY, State.FAILED, State.UNLOADING}),
     State.READY: frozenset({State.DRAINING}),
     State.DRAINING: frozenset({State.UNLOADING}),
     State.UNLOADING: frozenset({State.ENDED}),
-    State.ENDED: frozenset({State.NEW}),
     State.FAILED: frozenset({State.NEW, State.ENDED}),
+    State.ENDED: frozenset(),
 }
 
 

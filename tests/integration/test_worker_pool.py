@@ -86,8 +86,9 @@ async def test_what_waits_is_computed_together_when_batching_is_on(start):
     results = await asyncio.gather(*(pool.infer(row(n), (), 0) for n in range(9)))
 
     assert [bytes(r.outputs[0].data) for r in results] == [bytes([n]) for n in range(9)]
-    assert max(r.timings.batch_rows for r in results) == 8
-    assert sum(r.timings.leads for r in results) == 2
+    # How many are there when the worker looks is chance; that some are joined is not.
+    assert 1 < max(r.timings.batch_rows for r in results) <= 8
+    assert sum(r.timings.leads for r in results) < 9
 
 
 async def test_requests_run_alone_when_batching_is_off(start):
@@ -133,8 +134,9 @@ async def test_a_worker_that_crashes_on_a_request_is_replaced(start):
 
 async def test_the_other_worker_goes_on_when_one_dies(start):
     pool = await start(workers=2)
-    os.kill(pool.pids[0], signal.SIGKILL)
-    await until(lambda: len(pool.pids) == 1)
+    killed = pool.pids[0]
+    os.kill(killed, signal.SIGKILL)
+    await until(lambda: killed not in pool.pids)
 
     assert await ask(pool, 4) == b"\x04"
 
