@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 DEMO ?= .demo/models
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: demo test check protos clean help
+.PHONY: demo test check protos bench-swap clean help
 
 help: ## Show this list
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: $(VENV)/.demo ## Build the demo models, serve them, and print examples to try
 	@$(BIN)/underway demo $(DEMO) --serve
@@ -28,8 +28,11 @@ protos: $(VENV)/.dev ## Generate the code of protos/ and the JSON Schema of mode
 	@$(BIN)/python -m protos.generate
 	@$(BIN)/python -m server.repository.schema
 
+bench-swap: $(VENV)/.loadtests ## Measure 50 swaps of a model under load; BENCH_ARGS="--quick" for less
+	@$(BIN)/python -m loadtests.swap $(BENCH_ARGS)
+
 clean: ## Remove environments and demo models
-	rm -rf $(VENV) .venvs .demo
+	rm -rf $(VENV) .venvs .demo .bench
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Underway needs Python 3.11 or newer: make PYTHON=python3.11")'
@@ -44,6 +47,10 @@ $(VENV)/.demo: pyproject.toml requirements/constraints.txt | $(VENV)/bin/python
 $(VENV)/.dev: $(VENV)/.demo
 	@echo "Installing the tools for tests ..."
 	@$(BIN)/python -m pip install $(PIP_FLAGS) -c requirements/constraints.txt -e '.[server,torch,tensorflow,onnx,demo,dev]'
+	@touch $@
+
+$(VENV)/.loadtests: $(VENV)/.dev
+	@$(BIN)/python -m pip install $(PIP_FLAGS) -c requirements/constraints.txt -e '.[loadtests]'
 	@touch $@
 
 .venvs/%/.ready: requirements/%.txt

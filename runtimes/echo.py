@@ -7,7 +7,9 @@ declared outputs they are the inputs' names with `_out` added. Options:
     fail_on, crash_on, hang_on      an input whose buffer holds this value (a text, or a number
                                     0-255 for that byte) makes the call fail, end the process
                                     (exit code 1), or never return
+    sticky_on                       likewise: the call fails as CUDA does once its context is broken
     hang                            every call never returns
+    load_ms                         loading takes at least this long
     fail_load, exit_on_load         loading fails with this reason, or ends the process
     say                             loading prints this text
 """
@@ -33,7 +35,9 @@ OPTIONS = (
     "fail_on",
     "crash_on",
     "hang_on",
+    "sticky_on",
     "hang",
+    "load_ms",
     "fail_load",
     "exit_on_load",
     "say",
@@ -58,6 +62,7 @@ class EchoRuntime:
         options = Options(spec, OPTIONS)
         if text := options.text("say"):
             print(text, flush=True)
+        time.sleep((options.integer("load_ms", 0) or 0) / 1000)
         if options.flag("exit_on_load"):
             os._exit(EXIT_CODE)
         if reason := options.text("fail_load"):
@@ -75,8 +80,8 @@ class EchoModel:
         self.facts: Mapping[str, str] = {"framework": "echo"}
         self._delay = (options.integer("delay_ms", 0) or 0) / 1000
         self._hang = options.flag("hang") or False
-        self._fail_on, self._crash_on, self._hang_on = (
-            _trigger(options, name) for name in ("fail_on", "crash_on", "hang_on")
+        self._fail_on, self._crash_on, self._hang_on, self._sticky_on = (
+            _trigger(options, name) for name in ("fail_on", "crash_on", "hang_on", "sticky_on")
         )
         self._sources = {
             output.name: source.name
@@ -91,6 +96,8 @@ class EchoModel:
             os._exit(EXIT_CODE)
         if self._hang or _holds(inputs, self._hang_on):
             threading.Event().wait()
+        if _holds(inputs, self._sticky_on):
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
         if _holds(inputs, self._fail_on):
             raise ModelError("echo was told to fail on this input")
         given = {tensor.name: tensor for tensor in inputs}

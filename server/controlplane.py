@@ -105,18 +105,25 @@ class ServingControlPlane:
     def _lines(self, name: str, ready_only: bool) -> list[IndexEntry]:
         model = self._manager.models.get(name)
         loads = list(model.loads.values()) if model is not None else []
-        # A version that is being replaced is there twice; the one that serves speaks for it.
+        # A version that is being replaced is there twice; the one that serves speaks for both.
         rank = {State.READY: 2, State.ENDED: 0}
         latest = {v.version: v for v in sorted(loads, key=lambda v: (rank.get(v.state, 1), v.id))}
-        lines = [
-            IndexEntry(name, str(number), version.state.value, version.reason)
-            for number, version in sorted(latest.items())
-            if version.state is State.READY or not ready_only
-        ]
-        if lines or ready_only:
-            return lines
+        failed = {v.version: v.reason for v in loads if v.state is State.FAILED}
         error = model.error if model is not None else ""
-        return [IndexEntry(name, "", State.FAILED.value if error else State.ENDED.value, error)]
+        lines = {}
+        for number, version in latest.items():
+            # What is wrong is said beside what serves nonetheless.
+            reason = version.reason or failed.get(number, error)
+            lines[number] = IndexEntry(name, str(number), version.state.value, reason)
+        for number, reason in self._supply.incomplete(name).items():
+            if number not in lines and lines:
+                lines[number] = IndexEntry(name, str(number), State.NEW.value, reason)
+        found = [lines[number] for number in sorted(lines)]
+        if ready_only:
+            return [line for line in found if line.state == State.READY.value]
+        return found or [
+            IndexEntry(name, "", State.FAILED.value if error else State.ENDED.value, error)
+        ]
 
     def _raise_failure(self, name: str) -> None:
         model = self._manager.get(name)

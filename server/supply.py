@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,6 +51,11 @@ class Supply:
         """The models the repositories hold."""
         return self._listing.models.keys()
 
+    def incomplete(self, name: str) -> Mapping[int, str]:
+        """The versions of a model that may not be loaded yet, each with the reason."""
+        entry = self._listing.models.get(name)
+        return entry.incomplete if entry is not None else {}
+
     def note(self, listing: RepositoryListing) -> None:
         """Remember what is there without loading any of it."""
         self._say_what_is_passed_over(listing)
@@ -66,9 +71,12 @@ class Supply:
         for name in gone:
             log.info("model removed from its repository", model=name)
             manager.withdraw(name, REPOSITORY)
+            if name in manager.models:
+                manager.complain(name, "")
         for entry in listing.models.values():
             self._offer(entry, entry.settings, manager, REPOSITORY)
         self._look_for_changes_in_place(manager)
+        self._forget_what_is_gone(manager)
 
     def offer(
         self, name: str, manager: LifecycleManager, cause: str, config: str | None = None
@@ -146,6 +154,13 @@ class Supply:
                     "a published version changed in place; it stays as loaded. Publish a new "
                     "version instead", model=key[0], version=key[1],
                 )  # fmt: skip
+
+    def _forget_what_is_gone(self, manager: LifecycleManager) -> None:
+        loads = {(version.settings.name, version.version) for version in manager.versions()}
+        for key in list(self._loaded):  # a copy: threads that find versions add to it
+            entry = self._listing.models.get(key[0])
+            if key not in loads and (entry is None or key[1] not in entry.fingerprints):
+                self._loaded.pop(key, None)
 
     def _say_what_is_passed_over(self, listing: RepositoryListing) -> None:
         """Log each oddity once, and again when it comes back."""

@@ -21,7 +21,7 @@ class GrpcClient:
         self._requests = requests
         self._channel = grpc.aio.insecure_channel(address)
         self._infer = self._channel.unary_unary(
-            METHOD, response_deserializer=ModelInferResponse.FromString
+            METHOD, request_serializer=None, response_deserializer=ModelInferResponse.FromString
         )
         self._slots = asyncio.Semaphore(1)
 
@@ -43,4 +43,4 @@ class GrpcClient:
 
     async def close(self) -> None:
         """Disconnect."""
-        await self._channel.close()
+        await self._channel.close(None)

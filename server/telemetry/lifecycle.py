@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+from collections import Counter as Tally
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -21,7 +21,8 @@ class LifecycleMeter:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._state = Gauge(
-            "underway_model_version_state", "1 for the state a model version is in.",
+            "underway_model_version_state",
+            "Loads of a model version by their state: 1, or 2 while it takes up changed settings.",
             ("model", "version", "state"), registry=registry,
         )  # fmt: skip
         self._phase = Histogram(
@@ -37,25 +38,34 @@ class LifecycleMeter:
             "Published versions whose files changed after they were loaded.",
             ("model",), registry=registry,
         )  # fmt: skip
+        self._loads: Tally[tuple[str, str, str]] = Tally()
 
     def transition(
         self, model: str, version: int, source: str, target: str, seconds: float
     ) -> None:
         """Count one transition, `seconds` having been spent in `source`."""
-        labels = (model, str(version))
-        self._drop(*labels, source)
-        if target != "ENDED":
-            self._state.labels(*labels, target).set(1)
+        self._count(-1, model, str(version), source)
+        self._count(1, model, str(version), target)
         phase = PHASES.get(source)
+        if phase is None:
+            return
         if target == "FAILED":
-            self._failures.labels(model, phase or "find").inc()
-        elif phase is not None:
+            self._failures.labels(model, phase).inc()
+        else:
             self._phase.labels(model, phase).observe(seconds)
 
     def changed_in_place(self, model: str) -> None:
         """Count a version that was written over."""
         self._changed.labels(model).inc()
 
-    def _drop(self, model: str, version: str, state: str) -> None:
-        with contextlib.suppress(KeyError):  # never set: the version was NEW
-            self._state.remove(model, version, state)
+    def _count(self, step: int, model: str, version: str, state: str) -> None:
+        """One load more or less in a state; what is not there any more is not shown."""
+        if state in ("NEW", "ENDED"):
+            return
+        key = (model, version, state)
+        self._loads[key] += step
+        if self._loads[key]:
+            self._state.labels(*key).set(self._loads[key])
+        else:
+            del self._loads[key]
+            self._state.remove(*key)

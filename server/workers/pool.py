@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -75,10 +75,8 @@ class WorkerPool:
         try:
             await asyncio.gather(*starting)
         except BaseException:
-            for task in starting:
-                task.cancel()
-            await asyncio.gather(*starting, return_exceptions=True)
-            await self.stop()
+            # Shielded: a load given up while it fails must not leave a worker behind.
+            await asyncio.shield(self._give_up(starting))
             raise
         self._monitor = asyncio.ensure_future(self._watch_over())
         ready = self._ready[0].ready
@@ -114,6 +112,12 @@ class WorkerPool:
         await asyncio.gather(*self._restarts, return_exceptions=True)
         workers, self._ready = self._ready, []
         await asyncio.gather(*(worker.stop(self._limits.stop_grace) for worker in workers))
+
+    async def _give_up(self, starting: Sequence[asyncio.Task[None]]) -> None:
+        for task in starting:
+            task.cancel()
+        await asyncio.gather(*starting, return_exceptions=True)
+        await self.stop()
 
     async def _start_one(self, device: str, warming: Callable[[], None] = lambda: None) -> None:
         self._started += 1

@@ -25,3 +25,16 @@ def ask(values: list[float], rows: int = 1) -> dict[str, object]:
     """An inference request for the default echo model."""
     data = {"name": "x", "datatype": "FP32", "shape": [rows, 2], "data": values}
     return {"inputs": [data]}
+
+
+def rewrite(folder: Path, **settings: object) -> None:
+    """Give a model of `add_echo` other settings, in one step as an editor would."""
+    content = {"runtime": "echo", "inputs": DEFAULT, **settings}
+    put(folder / "model.yaml", json.dumps(content))
+
+
+def put(path: Path, text: str) -> None:
+    """Write a file aside and move it into place."""
+    aside = path.with_name(f".{path.name}.aside")
+    aside.write_text(text)
+    aside.replace(path)

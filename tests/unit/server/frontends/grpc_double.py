@@ -64,11 +64,11 @@ class Planes:
         return self.is_ready
 
     def model_ready(self, model: str, version: str) -> bool:
-        self._find(model)
+        self._find(model, version)
         return self.is_ready
 
     def metadata(self, model: str, version: str) -> ModelMetadata:
-        self._find(model)
+        self._find(model, version)
         settings = ModelSettings(model, output_labels={"y": ("cat", "dog", "cow")})
         return ModelMetadata(model, 3, (2, 3), "onnxruntime_onnx", "onnx", SIGNATURE, 8, settings)
 
@@ -87,9 +87,13 @@ class Planes:
         self._control()
         self.unloaded.append((model, unload_dependents))
 
-    def _find(self, model: str) -> None:
+    def _find(self, model: str, version: str) -> None:
         if model != "adder":
             raise NotFound(f"Request for unknown model: '{model}' is not found")
+        if version == "canary":
+            raise NotFound(
+                f"Request for unknown model: '{model}' version label canary is not found"
+            )
 
     def _control(self) -> None:
         if isinstance(self.error, ServingError):

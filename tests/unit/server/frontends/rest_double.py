@@ -105,7 +105,8 @@ class Planes:
     def statistics(self, model: str, version: str) -> Sequence[ModelStatistics]:
         if model:
             self._find(model, version)
-        totals = ModelStatistics(model or "all", int(version or 3), 1234, 7, 3)
+        number = 3 if version == "stable" else int(version or 3)
+        totals = ModelStatistics(model or "all", number, 1234, 7, 3)
         totals.success = Duration(7, 700)
         totals.batches[4] = BatchStatistics(compute_infer=Duration(1, 40))
         totals.batches[1] = BatchStatistics(compute_infer=Duration(2, 20))
@@ -133,7 +134,7 @@ class Planes:
     def _find(self, model: str, version: str) -> None:
         if model not in MODELS and model != UNREADY:
             raise NotFound(f"Request for unknown model: '{model}' is not found")
-        if version not in ("", "2", "3"):
+        if version not in ("", "2", "3", "stable"):
             raise NotFound(f"Request for unknown model: '{model}' version {version} is not found")
 
 

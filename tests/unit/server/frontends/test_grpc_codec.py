@@ -118,8 +118,9 @@ def _with(change):
     [
         (lambda m: m.ClearField("model_name"), "model_name is empty"),
         (
-            lambda m: setattr(m, "model_version", "one"),
-            "failed to get model version from specified version string 'one'",
+            lambda m: setattr(m, "model_version", "1.0"),
+            "failed to get model version from specified version string '1.0'; expected a whole "
+            "number or a label",
         ),
         (lambda m: setattr(m.inputs[0], "name", ""), "inputs[0] has no name"),
         (lambda m: setattr(m.inputs[0], "datatype", "FLOAT"), "'FLOAT', expected one of BOOL"),
@@ -247,13 +248,27 @@ def test_the_sooner_deadline_holds(timeout_us, call_deadline, expected):
     assert _decode(message, call_deadline).request.deadline_ns == expected
 
 
-@pytest.mark.parametrize(("text", "expected"), [("", ""), ("1", "1"), ("007", "7")])
-def test_versions_are_written_one_way(text, expected):
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ""),
+        ("1", "1"),
+        ("007", "7"),
+        ("9" * 18, "9" * 18),
+        ("v1", "v1"),
+        ("x", "x"),
+        ("Blue_2-b",) * 2,
+    ],
+)
+def test_versions_are_written_one_way_and_labels_are_left_alone(text, expected):
     assert version_number(text) == expected
 
 
-@pytest.mark.parametrize("text", ["-1", "1.0", "x", " 1", "²", "٣", "9" * 19, "../1"])
-def test_what_is_no_version_number_is_refused(text):
+@pytest.mark.parametrize(
+    "text",
+    ["-1", "1.0", " 1", "²", "٣", "9" * 19, "../1", "1e3", "a b", "_a", "-a", "ä", "a" * 65, "a.b"],
+)
+def test_what_is_neither_a_version_number_nor_a_label_is_refused(text):
     with pytest.raises(InvalidArgument, match="failed to get model version"):
         version_number(text)
 

@@ -220,9 +220,29 @@ async def test_an_unknown_model_is_not_found(method):
 @pytest.mark.parametrize(
     "method", ["ModelReady", "ModelMetadata", "ModelConfig", "ModelStatistics"]
 )
-async def test_a_version_that_is_no_number_is_refused(method):
-    request = pb.__dict__[f"{method}Request"](name="adder", version="v1")
-    assert "specified version string 'v1'" in (await _error(Planes(), method, request)).message
+async def test_a_version_that_is_neither_a_number_nor_a_label_is_refused(method):
+    request = pb.__dict__[f"{method}Request"](name="adder", version="1.0")
+    error = await _error(Planes(), method, request)
+    assert isinstance(error, InvalidArgument)
+    assert "specified version string '1.0'; expected a whole number or a label" in error.message
+
+
+async def test_a_label_is_asked_for_as_it_is():
+    planes = Planes()
+    await _call(planes, "ModelStatistics", pb.ModelStatisticsRequest(name="adder", version="v1"))
+    message = infer_message()
+    message.model_version = "stable"
+    await _call(planes, "ModelInfer", message)
+    assert planes.totals_of == [("adder", "v1")]
+    assert [request.version for request in planes.asked] == ["stable"]
+
+
+@pytest.mark.parametrize("method", ["ModelMetadata", "ModelConfig"])
+async def test_an_unknown_label_is_not_found(method):
+    request = pb.__dict__[f"{method}Request"](name="adder", version="canary")
+    error = await _error(Planes(), method, request)
+    assert isinstance(error, NotFound)
+    assert "version label canary is not found" in error.message
 
 
 @pytest.mark.parametrize("method", ["ModelReady", "ModelMetadata", "ModelConfig"])

@@ -78,6 +78,7 @@ async def test_config_is_served(path):
         ("/v2/models/stats", "all", "3"),
         ("/v2/models/rows/stats", "rows", "3"),
         ("/v2/models/rows/versions/2/stats", "rows", "2"),
+        ("/v2/models/rows/versions/stable/stats", "rows", "3"),
     ],
 )
 async def test_statistics_are_served_and_stats_is_no_model(path, name, version):
@@ -88,8 +89,10 @@ async def test_statistics_are_served_and_stats_is_no_model(path, name, version):
 
 
 @pytest.mark.parametrize("verb", ["/infer", "/ready", "/config", "/stats", ""])
-@pytest.mark.parametrize("model", ["nobody", "rows/versions/99"])
-async def test_unknown_models_and_versions_are_404(verb, model):
+@pytest.mark.parametrize(
+    "model", ["nobody", "rows/versions/99", "rows/versions/latest", "rows/versions/" + "a" * 64]
+)
+async def test_unknown_models_versions_and_labels_are_404(verb, model):
     async with client_of(Planes()) as client:
         if verb == "/infer":
             answer = await client.post(f"/v2/models/{model}{verb}", json=GOOD)
@@ -107,9 +110,13 @@ async def test_unknown_models_and_versions_are_404(verb, model):
         "/v2/",
         "/v2/models",
         "/v2/models/rows/generate",
-        "/v2/models/rows/versions/latest",
         "/v2/models/rows/versions/-1/ready",
         "/v2/models/rows/versions/1.0",
+        "/v2/models/rows/versions/1e3",
+        "/v2/models/rows/versions/a%20b/ready",
+        "/v2/models/rows/versions/_a",
+        "/v2/models/rows/versions/%C3%A4",
+        "/v2/models/rows/versions/" + "a" * 65,
         "/v2/models/rows/versions/" + "9" * 5000,
         "/v2/models/..%2F..%2Fetc%2Fpasswd",
         "/v2/models/%2e%2e%2f%2e%2e%2fsecret/config",
@@ -119,6 +126,18 @@ async def test_what_is_not_routed_is_404(path):
     async with client_of(Planes()) as client:
         answer = await client.get(path)
     assert (answer.status_code, answer.json()) == (404, {"error": "Not Found"})
+
+
+@pytest.mark.parametrize("verb", ["infer", "ready", "config"])
+async def test_a_label_is_a_versions_name(verb):
+    planes = Planes()
+    async with client_of(planes) as client:
+        if verb == "infer":
+            answer = await client.post("/v2/models/rows/versions/stable/infer", json=GOOD)
+        else:
+            answer = await client.get(f"/v2/models/rows/versions/stable/{verb}")
+    assert answer.status_code == 200
+    assert [request.version for request in planes.asked] == ["stable"] * (verb == "infer")
 
 
 @pytest.mark.parametrize("name", ["%2e%2e", "%00", "%ff%fe", "%0a", "a%5cb", "%F0%9F%90%88", "'\""])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
 from server.errors import InvalidArgument, NotFound, Unavailable
 from server.lifecycle.states import State
 from server.repository.settings import ModelSettings, SwapPolicy, VersionPolicy
+from server.workers.worker import LoadError
 from tests.unit.server.lifecycle.doubles import make_manager, turn
 
 M = ModelSettings("m")
@@ -125,6 +127,26 @@ async def test_a_load_that_is_no_longer_wanted_is_stopped(made):
 
     assert states(manager) == {(1, State.READY), (3, State.LOADING)}
     assert len(loader.pending) == 1
+
+
+async def test_a_load_given_up_in_the_moment_it_fails_has_ended():
+    manager, loader, _, _ = make_manager()
+
+    async def load(version, previous):
+        # As asyncio.wait_for does: what is there already beats being cancelled.
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        raise LoadError("broken")
+
+    loader.load = load
+    manager.aspire(M, (1,), "test")
+    await turn()
+
+    manager.aspire(M, (), "test")
+    await asyncio.wait_for(manager.settled(["m"]), 10)
+
+    assert states(manager) == set()
+    assert manager.models["m"].retry is None
 
 
 async def test_many_identical_wishes_give_one_load(made):

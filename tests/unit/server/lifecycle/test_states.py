@@ -1,4 +1,4 @@
-"""The table of states: every state can be reached, left in order, and nothing else is legal."""
+"""The table of states: each is reached, leads to the end, and nothing else is legal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from server.lifecycle.states import LEGAL, IllegalMove, State, move
 
-USUAL_LIFE = ("NEW", "LOADING", "READY", "DRAINING", "UNLOADING", "ENDED")
+USUAL_LIFE = ("NEW", "LOADING", "WARMING", "READY", "DRAINING", "UNLOADING", "ENDED")
 
 
 def reachable_from(start: State) -> set[State]:
@@ -28,7 +28,20 @@ def test_every_state_is_reached_from_new():
 
 @pytest.mark.parametrize("state", State)
 def test_no_state_is_a_trap(state):
-    assert State.NEW in reachable_from(state)
+    assert State.ENDED in reachable_from(state)
+
+
+def test_what_has_ended_stays_so():
+    assert LEGAL[State.ENDED] == frozenset()
+
+
+def test_only_a_failed_load_begins_anew():
+    assert [state for state in State if State.NEW in LEGAL[state]] == [State.FAILED]
+
+
+def test_a_load_that_is_under_way_can_fail_or_be_abandoned():
+    for state in (State.LOADING, State.WARMING):
+        assert {State.FAILED, State.UNLOADING} <= LEGAL[state]
 
 
 @pytest.mark.parametrize("state", State)
