@@ -30,6 +30,20 @@ def execute(model: LoadedModel, batch: Sequence[Waiting], taken_ns: int) -> Iter
             yield from execute(model, [single], taken_ns)
 
 
+def bounded(ending: Ending, max_bytes: int) -> Ending:
+    """`ending`, or TOO_LARGE in place of a result whose tensors have more than `max_bytes`."""
+    if isinstance(ending, Failed):
+        return ending
+    size = sum(len(tensor.data) for tensor in ending.outputs)
+    if size <= max_bytes:
+        return ending
+    text = (
+        f"the model's answer has {size} bytes, more than the {max_bytes} this server takes; ask "
+        "for fewer rows or outputs, or raise --max-message-bytes on the server"
+    )
+    return Failed(ending.id, Code.TOO_LARGE, text)
+
+
 def _together(model: LoadedModel, batch: Sequence[Waiting], taken_ns: int) -> list[Ending]:
     inputs = join([entry.request.inputs for entry in batch])
     wanted = batch[0].request.outputs or tuple(spec.name for spec in model.signature.outputs)

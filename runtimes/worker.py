@@ -31,7 +31,7 @@ from runtimes.contract.messages import (
     Stop,
 )
 from runtimes.contract.tensor import Buffer
-from runtimes.execute import execute
+from runtimes.execute import bounded, execute
 from runtimes.runtime import LoadedModel, LoadError, Runtime
 from runtimes.warmup import warm_up
 
@@ -54,7 +54,7 @@ def run(sock: socket.socket, runtime: Runtime) -> None:
     queue = BatchQueue(_limits(model, first.spec), batched=model.max_batch_size > 0)
     reader = threading.Thread(target=_read, args=(messages, queue), daemon=True, name="reader")
     reader.start()
-    _compute(sock, model, queue)
+    _compute(sock, model, queue, first.spec.max_answer_bytes)
 
 
 def _load(sock: socket.socket, runtime: Runtime, spec: ModelSpec) -> LoadedModel | None:
@@ -89,7 +89,9 @@ def _limits(model: LoadedModel, spec: ModelSpec) -> Limits:
     return Limits(model.max_batch_size, spec.batching.max_queue_delay_us * NS_PER_US)
 
 
-def _compute(sock: socket.socket, model: LoadedModel, queue: BatchQueue) -> None:
+def _compute(
+    sock: socket.socket, model: LoadedModel, queue: BatchQueue, max_answer_bytes: int
+) -> None:
     while (batch := queue.take()) is not None:
         now = time.monotonic_ns()
         alive = []
@@ -104,7 +106,7 @@ def _compute(sock: socket.socket, model: LoadedModel, queue: BatchQueue) -> None
                 alive.append(entry)
         if alive:
             for ending in execute(model, alive, now):
-                _send(sock, ending)
+                _send(sock, bounded(ending, max_answer_bytes))
 
 
 def _read(messages: Iterator[Message], queue: BatchQueue) -> None:
