@@ -9,7 +9,7 @@ from runtimes.batching.assemble import BatchShapeError, join, split
 from runtimes.batching.decide import Waiting
 from runtimes.contract.codes import Code
 from runtimes.contract.messages import Failed, Result, Timings
-from runtimes.contract.tensor import Tensor
+from runtimes.contract.tensor import MAX_RANK, Tensor
 from runtimes.runtime import InputError, LoadedModel
 from runtimes.sticky import DeviceLost, is_sticky
 
@@ -38,6 +38,24 @@ def execute(model: LoadedModel, batch: Sequence[Waiting], taken_ns: int) -> Iter
             return
         for single in batch:
             yield from execute(model, [single], taken_ns)
+
+
+def bounded(ending: Ending, max_bytes: int) -> Ending:
+    """`ending`, or what cannot be sent in its place: TOO_LARGE over `max_bytes`."""
+    if isinstance(ending, Failed):
+        return ending
+    for tensor in ending.outputs:
+        if len(tensor.shape) > MAX_RANK:
+            text = f"output '{tensor.name}' has rank {len(tensor.shape)}, {MAX_RANK} is the most"
+            return Failed(ending.id, Code.INTERNAL, text)
+    size = sum(len(tensor.data) for tensor in ending.outputs)
+    if size <= max_bytes:
+        return ending
+    text = (
+        f"the model's answer has {size} bytes, more than the {max_bytes} this server takes; ask "
+        "for fewer rows or outputs, or raise --max-message-bytes on the server"
+    )
+    return Failed(ending.id, Code.TOO_LARGE, text)
 
 
 def _together(model: LoadedModel, batch: Sequence[Waiting], taken_ns: int) -> list[Ending]:

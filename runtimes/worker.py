@@ -34,7 +34,7 @@ from runtimes.contract.messages import (
     Warming,
 )
 from runtimes.contract.tensor import Buffer
-from runtimes.execute import execute
+from runtimes.execute import bounded, execute
 from runtimes.golden import check_golden
 from runtimes.priority import lowered_priority
 from runtimes.runtime import LoadedModel, LoadError, Runtime
@@ -62,7 +62,7 @@ def run(sock: socket.socket, runtime: Runtime) -> None:
         target=_read, args=(messages, queue, outbox), daemon=True, name="reader"
     )
     reader.start()
-    _compute(outbox, model, queue)
+    _compute(outbox, model, queue, first.spec.max_answer_bytes)
 
 
 def _load(outbox: Outbox, runtime: Runtime, spec: ModelSpec) -> LoadedModel | None:
@@ -106,7 +106,7 @@ def _limits(model: LoadedModel, spec: ModelSpec) -> Limits:
     return Limits(model.max_batch_size, spec.batching.max_queue_delay_us * NS_PER_US)
 
 
-def _compute(outbox: Outbox, model: LoadedModel, queue: BatchQueue) -> None:
+def _compute(outbox: Outbox, model: LoadedModel, queue: BatchQueue, max_answer_bytes: int) -> None:
     while (batch := queue.take()) is not None:
         now = time.monotonic_ns()
         outbox.busy_since_ns = now
@@ -122,7 +122,7 @@ def _compute(outbox: Outbox, model: LoadedModel, queue: BatchQueue) -> None:
                 alive.append(entry)
         if alive:
             for ending in execute(model, alive, now):
-                outbox.send(ending)
+                outbox.send(bounded(ending, max_answer_bytes))
         outbox.busy_since_ns = 0
 
 

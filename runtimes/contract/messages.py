@@ -51,7 +51,8 @@ class ModelSpec:
     None where it is to be derived, 0 where the model has no batch dimension. `precision` is
     `fp32`, `tf32` or `fp16`; `device` is `auto`, `cpu` or `cuda:N`. `warmup_files` are recorded
     requests to run before the worker is ready, `golden_files` requests with the answers they must
-    get; both absolute paths.
+    get; both absolute paths. An answer of more than `max_answer_bytes` is not sent: the gateway
+    would cut the connection.
     """
 
     model: str
@@ -68,6 +69,7 @@ class ModelSpec:
     warmup: tuple[WarmupSample, ...] = ()
     warmup_files: tuple[str, ...] = ()
     golden_files: tuple[str, ...] = ()
+    max_answer_bytes: int = 2**40
     options: Mapping[str, OptionValue] = field(default_factory=dict)
 
 

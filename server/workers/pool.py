@@ -123,10 +123,9 @@ class WorkerPool:
         self._started += 1
         name = f"{self._spec.model}/{self._spec.version}#{self._started}"
         worker = Worker(name)
-        await worker.start(
-            self._zygote, replace(self._spec, device=device),
-            self._limits.max_message_bytes, self._limits.load_timeout, warming,
-        )  # fmt: skip
+        most = self._limits.max_message_bytes
+        spec = replace(self._spec, device=device, max_answer_bytes=most)
+        await worker.start(self._zygote, spec, most, self._limits.load_timeout, warming)
         worker.watch(lambda lost: self._replace(lost, device))
         self._ready.append(worker)
 

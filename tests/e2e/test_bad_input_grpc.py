@@ -8,16 +8,26 @@ import pytest
 
 from protos import inference_pb2 as pb
 from tests.harness.hostile import IMAGE, LIMIT, Watched, check_discreet, watched
+from tests.harness.hostile_grpc import (
+    SERVICE,
+    Input,
+    Request,
+    call,
+    good,
+    pair,
+    raw,
+    refuse,
+    renamed,
+    tensor,
+    typed,
+)
 
-SERVICE = "/inference.GRPCInferenceService/"
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 NOT_FOUND = grpc.StatusCode.NOT_FOUND
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 UNIMPLEMENTED = grpc.StatusCode.UNIMPLEMENTED
 EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
 
-Request = pb.ModelInferRequest
-Input = Request.InferInputTensor
 Wanted = Request.InferRequestedOutputTensor
 
 
@@ -42,61 +52,6 @@ def unharmed(server: Watched, channel: grpc.Channel):
     answer = pb.ModelInferResponse.FromString(call(channel, "ModelInfer", good()))
     (output,) = answer.raw_output_contents
     assert abs(np.frombuffer(output, np.float32).sum() - 1) < 1e-5
-
-
-def call(channel: grpc.Channel, method: str, message, **options) -> bytes:
-    """The answer's bytes to `message`, which may itself be bytes that are no message."""
-    payload = message if isinstance(message, bytes) else message.SerializeToString()
-    # Serializers of None hand bytes over as they are.
-    return channel.unary_unary(SERVICE + method)(payload, timeout=20, **options)
-
-
-def refuse(channel, message, code, *texts: str, method: str = "ModelInfer", **options):
-    with pytest.raises(grpc.RpcError) as raised:
-        call(channel, method, message, **options)
-    details = raised.value.details()
-    assert raised.value.code() is code, details
-    check_discreet(details)
-    for text in texts:
-        assert text in details
-
-
-def tensor(**changes) -> Input:
-    fields = {"name": "image", "datatype": "FP32", "shape": [1, 1, 8, 8]} | changes
-    return Input(**fields)
-
-
-def good(**changes) -> Request:
-    """A good request with some of its fields changed."""
-    fields = {
-        "model_name": "digits-onnx",
-        "inputs": [tensor()],
-        "raw_input_contents": [IMAGE.tobytes()],
-    }
-    return Request(**(fields | changes))
-
-
-def raw(data: bytes = IMAGE.tobytes(), **changes) -> Request:
-    """A request with some fields of its one input changed."""
-    return good(inputs=[tensor(**changes)], raw_input_contents=[data])
-
-
-def typed(changes: dict | None = None, **contents) -> Request:
-    """A request with typed contents instead of raw ones."""
-    filled = tensor(**(changes or {}), contents=pb.InferTensorContents(**contents))
-    return good(inputs=[filled], raw_input_contents=[])
-
-
-def pair(*tensors: Input) -> Request:
-    return Request(model_name="pair", inputs=tensors, raw_input_contents=[bytes(8)] * len(tensors))
-
-
-def renamed(message: pb.ModelInferRequest, old: bytes, new: bytes) -> bytes:
-    """The message's bytes with a text of equal length that Python's encoder would not write."""
-    payload = message.SerializeToString()
-    assert old in payload
-    assert len(old) == len(new)
-    return payload.replace(old, new, 1)
 
 
 LEFT, RIGHT = (Input(name=name, datatype="FP32", shape=[1, 2]) for name in ("left", "right"))
@@ -319,6 +274,17 @@ def test_an_answer_over_the_limit_is_refused_with_the_setting(channel):
     message.raw_input_contents[0] = bytes(size)
     assert len(message.SerializeToString()) <= LIMIT
     refuse(channel, message, EXHAUSTED, "the response has", f"max_message_bytes ({LIMIT})")
+
+
+@pytest.mark.parametrize("size", [2 * LIMIT, 50 * LIMIT])
+def test_a_models_answer_over_the_limit_harms_not_even_its_worker(channel, size):
+    wanted = (size // 4).to_bytes(8, "little")
+    message = Request(
+        model_name="growing",
+        inputs=[Input(name="size", datatype="INT64", shape=[1])],
+        raw_input_contents=[wanted],
+    )
+    refuse(channel, message, EXHAUSTED, "bytes, more than", "--max-message-bytes")
 
 
 @pytest.mark.parametrize(

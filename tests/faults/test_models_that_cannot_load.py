@@ -42,9 +42,6 @@ class Repository:
         return self.root / name / "1"
 
 
-# ---- ONNX ----------------------------------------------------------------------------------------
-
-
 def onnx_corrupt(repository: Repository, name: str) -> None:
     file = repository.copy("digits-onnx", name) / "model.onnx"
     file.write_bytes(b"\xff" * 10 + file.read_bytes()[10:])
@@ -102,9 +99,6 @@ def save_onnx(folder: Path, operator: str, external: str = "") -> None:
     (folder / "model.onnx").write_bytes(model.SerializeToString())
 
 
-# ---- TorchScript ---------------------------------------------------------------------------------
-
-
 def torchscript_corrupt(repository: Repository, name: str) -> None:
     file = repository.copy("digits-torchscript", name) / "model.pt"
     content = bytearray(file.read_bytes())
@@ -146,9 +140,6 @@ def rewrite_archive(
                 new.writestr(inner, change(inner, old.read(inner)))
 
 
-# ---- SavedModel ----------------------------------------------------------------------------------
-
-
 def savedmodel_folder(repository: Repository, name: str) -> Path:
     """The folder of a copied SavedModel, wherever in the version it lies."""
     (file,) = repository.copy("digits-savedmodel", name).rglob("saved_model.pb")
@@ -172,9 +163,6 @@ def savedmodel_without_that_signature(repository: Repository, name: str) -> None
     savedmodel_folder(repository, name)
     settings = "runtime: savedmodel\noptions: {signature: no_such}\n"
     (repository.root / name / "model.yaml").write_text(settings)
-
-
-# ---- the folder and its settings -----------------------------------------------------------------
 
 
 def no_artifact(repository: Repository, name: str) -> None:
@@ -215,9 +203,6 @@ def pbtxt_unsupported_field(repository: Repository, name: str) -> None:
 def version_linked_outside(repository: Repository, name: str) -> None:
     folder = repository.copy("digits-onnx", name)
     (folder / "extra").symlink_to("/etc")
-
-
-# ---- loading that fails --------------------------------------------------------------------------
 
 
 def exits_on_load(repository: Repository, name: str) -> None:

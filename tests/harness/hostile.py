@@ -120,6 +120,15 @@ class Watched:
     def exchange(self, data: bytes) -> Answer:
         return exchange(self.http_port, data)
 
+    def refuse(self, data: bytes, status: int, *texts: str) -> Answer:
+        """The answer to `data`, which must be a refusal of that status that says `texts`."""
+        answer = self.exchange(data)
+        assert answer.status == status, answer.body
+        check_discreet(answer.error)
+        for text in texts:
+            assert text in answer.error, answer.error
+        return answer
+
     def check_unharmed(self) -> None:
         """The same processes are alive and the next good request is answered rightly."""
         assert self.server.process.poll() is None
@@ -142,7 +151,7 @@ class Watched:
 
 
 def write_repository(root: Path, demo_repository: Path) -> None:
-    """One real model, and echo models for what it does not have; `broken` cannot be loaded."""
+    """One real model, and others for what it does not have; `broken` cannot be loaded."""
     shutil.copytree(demo_repository / MODEL, root / MODEL)
     pair = [{"name": n, "datatype": "FP32", "shape": [-1, 2]} for n in ("left", "right")]
     add_echo(root, "pair", inputs=pair)
@@ -153,8 +162,23 @@ def write_repository(root: Path, demo_repository: Path) -> None:
         inputs=[{"name": "b", "datatype": "UINT8", "shape": [-1]}],
         max_batch_size=0,
     )
+    (root / "growing/1").mkdir(parents=True)
+    (root / "growing/1/model.onnx").write_bytes(growing())
     add_echo(root, "slow", options={"delay_ms": 300})
     add_echo(root, "broken", options={"fail_load": "told to"})
+
+
+def growing() -> bytes:
+    """An ONNX model that makes a little into much: `size` INT64 [1] gives `zeros` FP32 [size]."""
+    from onnx import TensorProto, helper
+
+    size = helper.make_tensor_value_info("size", TensorProto.INT64, [1])
+    zeros = helper.make_tensor_value_info("zeros", TensorProto.FLOAT, ["n"])
+    node = helper.make_node("ConstantOfShape", ["size"], ["zeros"])
+    graph = helper.make_graph([node], "graph", [size], [zeros])
+    opsets = [helper.make_opsetid("", 18)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=9)
+    return model.SerializeToString()
 
 
 @contextlib.contextmanager

@@ -58,7 +58,9 @@ class Operator:
 
     # ---- clients -------------------------------------------------------------------------------
 
-    def infer(self, model: str, version: str = "", row: list[float] | None = None) -> httpx.Response:
+    def infer(
+        self, model: str, version: str = "", row: list[float] | None = None
+    ) -> httpx.Response:
         """One row to an echo model of the default signature."""
         values = ROW if row is None else row
         url = f"{self.server.url}/v2/models/{model}{_version(version)}/infer"

@@ -6,7 +6,7 @@ from runtimes.batching.decide import waiting
 from runtimes.contract.codes import Code
 from runtimes.contract.messages import Failed, Infer, Result
 from runtimes.contract.tensor import Datatype, Signature, Tensor, TensorSpec
-from runtimes.execute import execute
+from runtimes.execute import bounded, execute
 from runtimes.runtime import InputError, ModelError
 
 SPEC = TensorSpec("x", Datatype.UINT8, (-1,))
@@ -58,3 +58,13 @@ def test_a_batch_is_led_by_one_and_tells_all_its_rows():
 
     assert [one.timings.batch_rows for one in endings] == [3, 3, 3]
     assert [one.timings.leads for one in endings] == [True, False, False]
+
+
+def test_an_answer_over_the_bound_is_too_large_and_any_other_ending_is_left_alone():
+    result, failed, _ = execute(Picky(ModelError("no")), batch(1, 66, 3), taken_ns=0)
+
+    assert bounded(result, 1) is result
+    assert bounded(failed, 0) is failed
+    refused = bounded(result, 0)
+    assert (refused.id, refused.code) == (result.id, Code.TOO_LARGE)
+    assert "the model's answer has 1 bytes, more than the 0" in refused.message

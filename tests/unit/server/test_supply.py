@@ -12,7 +12,6 @@ from structlog.testing import capture_logs
 
 from runtimes.contract.messages import Batching
 from server.errors import InvalidArgument
-from server.lifecycle.states import State
 from server.repository.artifacts import Artifact
 from server.repository.errors import RepositoryError
 from server.repository.listing import ModelEntry

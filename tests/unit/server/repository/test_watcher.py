@@ -253,13 +253,13 @@ async def test_stopping_does_not_wait_for_a_scan_that_hangs():
         await asking
 
 
-async def test_a_repository_that_comes_back_is_watched_again(root):
+async def test_a_repository_that_comes_back_is_watched_again(root, tmp_path):
     async with watching(real_scan(root), roots=[root]) as (watcher, listings):
         await listings.until(versions(1))
         await settled(watcher)
-        shutil.rmtree(root)
+        root.rename(tmp_path / "away")
         await listings.until(lambda listing: listing.unreachable)
-        (root / "m/1").mkdir(parents=True)
+        shutil.copytree(tmp_path / "away", root)  # other folders than those watched so far
         await settled(watcher)  # a poll that finds it back
         listings.all.clear()
         (root / "m/2").mkdir()
