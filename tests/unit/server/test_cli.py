@@ -11,9 +11,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 import server.cli
-from server.config import Settings
+from server.config import ModelControl, Settings
 
-NO_ENVIRONMENT = {f"UNDERWAY_{name.upper()}": None for name in (*server.cli.SERVE_SETTINGS, "url")}
+NO_ENVIRONMENT = {
+    f"UNDERWAY_{name.upper()}": None for name in (*server.cli.SERVE_SETTINGS, "url", "admin_url")
+}
 
 
 @pytest.fixture
@@ -43,10 +45,11 @@ def underway(*arguments: object, env: dict[str, str] | None = None) -> Result:
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ((), ["serve", "demo", "models", "--version"]),
+        ((), ["serve", "demo", "models", "publish", "--version"]),
         (("serve",), ["--model-repository", "--config", "UNDERWAY_HTTP_PORT", "default: 8000"]),
         (("demo",), ["DIRECTORY", "--serve"]),
-        (("models",), ["--url", "--json", "UNDERWAY_URL"]),
+        (("models",), ["--url", "--json", "UNDERWAY_URL", "UNDERWAY_ADMIN_URL", "rollback"]),
+        (("publish",), ["ARTIFACT", "REPOSITORY/MODEL", "--version"]),
     ],
 )
 @pytest.mark.parametrize("flag", ["--help", "-h"])
@@ -76,6 +79,12 @@ def test_the_version_is_told():
         (["--log-level", "loud"], "'loud' is not one of 'debug', 'info', 'warning', 'error'"),
         (["--log-format", "xml"], "'xml' is not one of 'auto', 'json', 'text'"),
         (["--load-timeout", "nan"], "load-timeout: expected a number above 0"),
+        (["--model-control", "sometimes"], "'sometimes' is not one of 'none', 'poll', 'explicit'"),
+        (["--load-model", "a"], "load-model: only with --model-control explicit"),
+        (["--quiet-period", "-1"], "quiet-period: expected 0 or more seconds"),
+        (["--poll-interval", "0"], "poll-interval: expected a number above 0"),
+        (["--load-retries", "-1"], "load-retries: expected 0 or more"),
+        (["--silence-timeout", "inf"], "silence-timeout: expected a number above 0"),
         (["--model-repository", "/there/is/none"], "'/there/is/none' is not a folder"),
         (["--config", "/there/is/none.yaml"], "does not exist"),
         (["--no-such-flag"], "No such option"),
@@ -178,6 +187,45 @@ def test_several_repositories_and_interpreters_are_given_by_one_variable(capture
     assert captured[0].runtime_pythons == {"onnx": "/x/python", "savedmodel": "/y/python"}
 
 
+def test_the_repository_is_followed_unless_told_otherwise(repository, captured):
+    underway("serve", "--model-repository", repository)
+
+    assert captured[0].model_control is ModelControl.POLL
+    assert captured[0].load_models == ()
+
+
+@pytest.mark.parametrize("by", ["flags", "environment", "file"])
+def test_models_to_load_at_the_start_are_named_in_each_way(repository, captured, tmp_path, by):
+    flags, env = [], {}
+    if by == "flags":
+        flags = ["--model-control", "explicit", "--load-model", "a", "--load-model", "b"]
+    elif by == "environment":
+        env = {"UNDERWAY_MODEL_CONTROL": "explicit", "UNDERWAY_LOAD_MODEL": "a b"}
+    else:
+        config = tmp_path / "underway.yaml"
+        config.write_text("model_control: explicit\nload_model: [a, b]\n")
+        flags = ["--config", str(config)]
+
+    done = underway("serve", "--model-repository", repository, *flags, env=env)
+
+    assert done.exit_code == 0, done.output
+    assert captured[0].model_control is ModelControl.EXPLICIT
+    assert captured[0].load_models == ("a", "b")
+
+
+def test_how_loads_and_workers_are_watched_is_set_by_flags(repository, captured):
+    underway(
+        "serve", "--model-repository", repository, "--poll-interval", "9", "--quiet-period", "0",
+        "--load-retries", "0", "--load-retry-delay", "1.5", "--silence-timeout", "20",
+        "--busy-timeout", "60",
+    )  # fmt: skip
+
+    settings = captured[0]
+    assert (settings.poll_interval, settings.quiet_period) == (9, 0)
+    assert (settings.load_retries, settings.load_retry_delay) == (0, 1.5)
+    assert (settings.silence_timeout, settings.busy_timeout) == (20, 60)
+
+
 def test_every_setting_of_serve_is_a_flag_with_an_environment_variable():
     options = {option.name: option for option in server.cli.serve.params}
 
@@ -188,35 +236,76 @@ def test_every_setting_of_serve_is_a_flag_with_an_environment_variable():
 
 # ---- underway models ----------------------------------------------------------------------------
 
+INDEX = [
+    {"name": "good", "version": "1", "state": "READY"},
+    {"name": "bad", "state": "UNAVAILABLE", "reason": "no version folder"},
+]
+HISTORY = [
+    {"time": 1.0, "model": "digits", "version": 3, "source": "LOADING", "target": "FAILED",
+     "seconds": 0.256, "reason": "the weights are torn", "cause": "repository"},
+]  # fmt: skip
+ANSWERS = {
+    "POST /v2/repository/index": (200, INDEX),
+    "POST /v2/repository/models/digits/load": (200, None),
+    "POST /v2/repository/models/digits/unload": (501, {"error": "control is off"}),
+    "GET /v2/admin/models/digits/labels": (200, {"labels": {"stable": 3}}),
+    "POST /v2/admin/models/digits/labels": (200, {"labels": {"stable": 4, "canary": 5}}),
+    "POST /v2/admin/models/digits/rollback": (200, {"model": "digits", "version": 2}),
+    "GET /v2/admin/models/digits/history?limit=5": (200, {"history": HISTORY}),
+    "GET /v2/admin/history?limit=50": (200, {"history": []}),
+}
+
+
+class RunningServer:
+    """A server that knows a few answers by heart and takes note of what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.bodies: list[object] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.answer("GET")
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                outer.bodies.append(json.loads(body) if body else None)
+                self.answer("POST")
+
+            def answer(self, method):
+                outer.asked.append(f"{method} {self.path}")
+                status, document = ANSWERS.get(outer.asked[-1], (404, {"error": "not found"}))
+                self.send_response(status)
+                self.end_headers()
+                if document is not None:
+                    self.wfile.write(json.dumps(document).encode())
+
+            def log_message(self, *_):
+                pass
+
+        self.http = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.http.server_port}"
+
 
 @pytest.fixture
 def running_server():
-    """A REST server that knows nothing but its index."""
-    index = [
-        {"name": "good", "version": "1", "state": "READY"},
-        {"name": "bad", "state": "UNAVAILABLE", "reason": "no version folder"},
-    ]
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            found = self.path == "/v2/repository/index"
-            self.send_response(200 if found else 404)
-            self.end_headers()
-            self.wfile.write(json.dumps(index).encode())
-
-        def log_message(self, *_):
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as http:
+    running = RunningServer()
+    with running.http as http:
         thread = Thread(target=http.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{http.server_port}"
+        yield running
         http.shutdown()
         thread.join()
 
 
+def models(running: RunningServer, *arguments: object) -> Result:
+    """`underway models` against the server, as client and as operator."""
+    return underway("models", "--url", running.url, "--admin-url", running.url, *arguments)
+
+
 def test_models_shows_every_model_with_its_state_and_reason(running_server):
-    done = underway("models", "--url", running_server)
+    done = models(running_server)
 
     assert done.exit_code == 0
     assert "good" in done.output
@@ -225,9 +314,72 @@ def test_models_shows_every_model_with_its_state_and_reason(running_server):
 
 
 def test_models_prints_the_index_as_json(running_server):
-    done = underway("models", "--json", env={"UNDERWAY_URL": f"{running_server}/"})
+    done = underway("models", "--json", env={"UNDERWAY_URL": f"{running_server.url}/"})
 
     assert json.loads(done.output)[1]["reason"] == "no version folder"
+
+
+def test_a_model_is_loaded_by_name(running_server):
+    done = models(running_server, "load", "digits")
+
+    assert (done.exit_code, done.output) == (0, "digits is loaded\n")
+    assert running_server.asked == ["POST /v2/repository/models/digits/load"]
+
+
+def test_a_refusal_is_shown_in_the_servers_words(running_server):
+    done = models(running_server, "unload", "digits")
+
+    assert (done.exit_code, done.output) == (1, "Error: control is off\n")
+
+
+def test_labels_are_listed_where_none_is_given(running_server):
+    done = models(running_server, "label", "digits")
+
+    assert running_server.asked == ["GET /v2/admin/models/digits/labels"]
+    assert "stable" in done.output
+
+
+def test_labels_are_moved_and_removed_in_one_call(running_server):
+    done = models(running_server, "label", "digits", "stable=4", "canary=5", "old=")
+
+    assert running_server.asked == ["POST /v2/admin/models/digits/labels"]
+    assert running_server.bodies == [{"labels": {"stable": 4, "canary": 5, "old": None}}]
+    assert "canary" in done.output
+
+
+@pytest.mark.parametrize("pair", ["stable", "stable=three", "stable=-1"])
+def test_what_is_no_label_with_a_version_is_refused(running_server, pair):
+    done = models(running_server, "label", "digits", pair)
+
+    assert done.exit_code == 2
+    assert f"expected LABEL=VERSION or LABEL=, got '{pair}'" in done.output
+    assert running_server.asked == []
+
+
+def test_a_rollback_says_where_it_ended(running_server):
+    done = models(running_server, "rollback", "digits")
+
+    assert (done.exit_code, done.output) == (0, "digits is back at version 2\n")
+
+
+def test_the_history_of_one_model_is_shown(running_server, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+
+    done = models(running_server, "history", "digits", "--limit", "5")
+
+    for word in ("LOADING", "FAILED", "0.26", "repository", "the weights are torn"):
+        assert word in done.output
+
+
+def test_the_history_of_all_models_is_asked_for_where_none_is_named(running_server):
+    assert models(running_server, "history").exit_code == 0
+    assert running_server.asked == ["GET /v2/admin/history?limit=50"]
+
+
+def test_a_name_is_quoted_in_the_address(running_server):
+    models(running_server, "load", "a/../b?c")
+
+    assert running_server.asked == ["POST /v2/repository/models/a%2F..%2Fb%3Fc/load"]
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://[::1", "no-url"])

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from server.cli import SERVE_SETTINGS
-from server.config import MAX_CONFIG_BYTES, MIB, ConfigError, Settings, read_config_file
+from server.config import (
+    MAX_CONFIG_BYTES,
+    MIB,
+    ConfigError,
+    ModelControl,
+    Settings,
+    read_config_file,
+)
 
 
 @pytest.fixture
@@ -34,6 +41,10 @@ def test_the_defaults_are_those_the_documentation_promises(tmp_path):
     assert (settings.http_port, settings.grpc_port, settings.metrics_port) == (8000, 8001, 8002)
     assert settings.max_message_bytes == 64 * MIB
     assert settings.runtime_pythons == {}
+    assert (settings.model_control, settings.load_models) == (ModelControl.POLL, ())
+    assert (settings.poll_interval, settings.quiet_period) == (2, 2)
+    assert (settings.load_retries, settings.load_retry_delay) == (5, 5)
+    assert (settings.silence_timeout, settings.busy_timeout) == (10, 300)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +67,18 @@ def test_the_defaults_are_those_the_documentation_promises(tmp_path):
         ({"load_timeout": 0.0}, "load-timeout: expected a number above 0"),
         ({"load_timeout": float("nan")}, "load-timeout: expected a number above 0"),
         ({"drain_timeout": float("inf")}, "drain-timeout: expected a number above 0"),
+        ({"poll_interval": 0.0}, "poll-interval: expected a number above 0"),
+        ({"load_retry_delay": -1.0}, "load-retry-delay: expected a number above 0"),
+        ({"silence_timeout": 0.0}, "silence-timeout: expected a number above 0"),
+        ({"busy_timeout": float("nan")}, "busy-timeout: expected a number above 0"),
+        ({"quiet_period": -0.1}, "quiet-period: expected 0 or more seconds"),
+        ({"quiet_period": float("inf")}, "quiet-period: expected 0 or more seconds"),
+        ({"load_retries": -1}, "load-retries: expected 0 or more"),
+        ({"load_models": ("a",)}, "load-model: only with --model-control explicit"),
+        (
+            {"load_models": ("*",), "model_control": ModelControl.NONE},
+            "load-model: only with --model-control explicit",
+        ),
         (
             {"runtime_pythons": {"tvm": "/x"}},
             "runtimes.tvm: no such runtime; expected one of torchscript, savedmodel, onnx, echo",
@@ -77,6 +100,18 @@ def test_a_repository_is_needed_and_must_be_a_folder(tmp_path):
         Settings(())
     with pytest.raises(ConfigError, match=r"model-repository: '.*/file' is not a folder"):
         Settings((tmp_path, file))
+
+
+def test_there_may_be_no_quiet_period_and_no_retries(tmp_path):
+    settings = Settings((tmp_path,), quiet_period=0.0, load_retries=0)
+
+    assert (settings.quiet_period, settings.load_retries) == (0, 0)
+
+
+def test_models_to_load_may_be_named_under_explicit_control(tmp_path):
+    settings = Settings((tmp_path,), model_control=ModelControl.EXPLICIT, load_models=("a", "*"))
+
+    assert settings.load_models == ("a", "*")
 
 
 def test_any_free_port_may_be_asked_for_more_than_once(tmp_path):
@@ -101,6 +136,12 @@ def test_any_free_port_may_be_asked_for_more_than_once(tmp_path):
             {"runtime_python": ["onnx=/x", "savedmodel=/y"]},
         ),
         ("runtime_python: onnx=/x\n", {"runtime_python": ["onnx=/x"]}),
+        (
+            "model-control: none\npoll-interval: 60\n",
+            {"model_control": "none", "poll_interval": 60},
+        ),
+        ("load_model: [a, b]\n", {"load_model": ["a", "b"]}),
+        ("load_model: a\n", {"load_model": ["a"]}),
     ],
 )
 def test_a_file_gives_settings_by_their_flags_names(write, text, settings):
@@ -125,6 +166,14 @@ def test_a_file_gives_settings_by_their_flags_names(write, text, settings):
         ("model_repository: [1]\n", "config: model_repository: expected a text or a list"),
         ("http_port: 1\nhttp-port: 2\n", "config: 'http_port' is given twice"),
         ("http_port: 1\nhttp_port: 2\n", "key 'http_port' is given twice"),
+        (
+            "model_control: sometimes\n",
+            "config: model_control: expected one of none, poll, explicit",
+        ),
+        ("model_control: 1\n", "config: model_control: expected"),
+        ("load_model: 3\n", "config: load_model: expected a text or a list"),
+        ("load_retries: 1.5\n", "config: load_retries: expected a whole number"),
+        ("quiet_period: long\n", "config: quiet_period: expected a number"),
         ("runtimes: onnx\n", "config: runtimes: expected `runtimes: {NAME: {python: PATH}}`"),
         ("runtimes: {onnx: {pyton: /x}}\n", "config: runtimes.onnx: expected `python: PATH`"),
         ("runtimes: {onnx: {python: 3}}\n", "config: runtimes.onnx.python: expected a path"),

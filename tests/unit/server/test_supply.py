@@ -334,26 +334,32 @@ async def test_a_failed_version_that_is_put_right_in_place_is_tried_again(root):
     assert world.changed_in_place("a") is None
 
 
-async def test_a_version_that_is_gone_and_comes_back_otherwise_is_no_change_in_place(root):
-    add(root, "a", 1, 2)
-    world = World(root)
-    await world.look()
-    world.spec("a", 2)
-    await world.load_all()
+async def test_a_version_that_was_gone_and_comes_back_otherwise_did_not_change_in_place(root):
+    world = await loaded(root)
     shutil.rmtree(root / "a")
     await world.look()
-    for number in range(9):  # push the ended load out of sight
-        add(root, "a", 10 + number)
+    add(root, "a", 1)
+    rewrite(root)
+    await world.look()
+    world.spec("a", 1)
+    await world.load_all()
+
+    assert await world.look() == []
+    assert world.serving("a") == (1,)
+
+
+async def test_what_was_loaded_is_forgotten_once_it_is_long_gone(root):
+    world = await loaded(root)
+    for number in range(2, 30):
+        add(root, "a", number)
         await world.look()
+        world.spec("a", number)
         await world.load_all()
+        shutil.rmtree(root / "a" / str(number - 1))
 
-    add(root, "a", 99, artifact="other.onnx")
-    add(root, "a", 2)
-    rewrite(root, version=2)
-    logs = await world.look()
+    await world.look()
 
-    assert "changed in place" not in str(logs)
-    assert world.changed_in_place("a") is None
+    assert len(world.supply._loaded) < 15
 
 
 # ---- offer --------------------------------------------------------------------------------------
@@ -394,7 +400,7 @@ async def test_a_configuration_takes_the_place_of_the_models_own(root):
 async def test_a_wrong_configuration_changes_nothing(root):
     world = await offered(root)
 
-    with pytest.raises(InvalidArgument, match="^parameter 'config': ") as refused:
+    with pytest.raises(InvalidArgument, match=r"^parameter 'config': ") as refused:
         world.supply.offer("a", world.manager, "api", '{"max_batch": 3}')
 
     assert str(root) not in str(refused.value)
