@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from server.config import ModelControl
@@ -15,6 +17,12 @@ from server.repository.names import is_label
 from server.supply import Supply
 
 API = "api"
+
+MAX_LOOKS = 5
+"""Looks at the repositories before a load call goes on without what is still being written."""
+
+LOOK_LATER = 0.05
+"""Seconds to be late by, because the times of files are only as fine as the kernel's tick."""
 
 
 class ServingControlPlane:
@@ -59,7 +67,7 @@ class ServingControlPlane:
         if config is not None and not isinstance(config, str):
             raise InvalidArgument("parameter 'config': expected a string of JSON")
         try:
-            await self._rescan()
+            await self._look_until_quiet(model)
         except RepositoryError as error:
             raise InvalidArgument(f"load failed for model '{model}': {error.reason}") from None
         self._supply.offer(model, self._manager, API, config)
@@ -99,6 +107,17 @@ class ServingControlPlane:
     def history(self, model: str, limit: int) -> Sequence[Transition]:
         """The newest transitions, oldest first."""
         return self._history.entries(model, limit)
+
+    async def _look_until_quiet(self, model: str) -> None:
+        """Read the repositories; again where a version of `model` was written a moment ago and
+        only has to stay as it is. Nothing would load it later.
+        """
+        for _ in range(MAX_LOOKS):
+            await self._rescan()
+            due = self._supply.due(model)
+            if due is None:
+                return
+            await asyncio.sleep(max(0.0, due - time.time()) + LOOK_LATER)
 
     # ---- shared --------------------------------------------------------------------------------
 

@@ -56,6 +56,11 @@ class Supply:
         entry = self._listing.models.get(name)
         return entry.incomplete if entry is not None else {}
 
+    def due(self, name: str) -> float | None:
+        """When, in seconds since the epoch, a look will find more of a model; None for never."""
+        entry = self._listing.models.get(name)
+        return entry.due if entry is not None else None
+
     def note(self, listing: RepositoryListing) -> None:
         """Remember what is there without loading any of it."""
         self._say_what_is_passed_over(listing)

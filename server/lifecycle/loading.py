@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from runtimes.contract.messages import ModelSpec
 from server.lifecycle.footprint import estimate, free_memory, private_memory, refusal
 from server.lifecycle.states import State
 from server.lifecycle.version import ModelVersion
+from server.repository.background import in_background
 from server.repository.settings import ModelSettings, SwapPolicy
 from server.telemetry.recorder import Recorders
 from server.workers.pool import WorkerPool
@@ -53,7 +53,10 @@ class Loader:
 
         `previous` is what serves meanwhile; its workers' memory tells how much this one may need.
         """
-        supplied = await asyncio.to_thread(self._find, version.settings, version.version)
+        # A thread of its own: a file server that hangs must hold up this load alone.
+        supplied = await in_background(
+            lambda: self._find(version.settings, version.version), "find-version"
+        )
         version.runtime = supplied.spec.runtime
         await self._make_sure_of_room(version, supplied, previous)
         pool = self._make_pool(supplied)

@@ -82,7 +82,9 @@ class Swapper:
         if model == ECHO:
             # Every other one is killed by its own model instead of telling what is wrong.
             key = "exit_on_load" if number % 20 < 10 else "fail_load"
-            self._write_settings({key: True if key == "exit_on_load" else "told to"} if fails else {})
+            self._write_settings(
+                {key: True if key == "exit_on_load" else "told to"} if fails else {}
+            )
         version = publish(self._bad if fails else self._good, self._root / model)
         answer = self._client.post(f"{self._url}/v2/repository/models/{model}/load")
         if fails:

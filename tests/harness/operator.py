@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+import psutil
 from click.testing import CliRunner, Result
 
 from server.cli import main
@@ -141,6 +142,12 @@ class Operator:
         """`underway models ...` against this server."""
         addresses = ["--url", self.server.url, "--admin-url", self.admin_url]
         return CliRunner().invoke(main, ["models", *addresses, *arguments])
+
+    def workers(self, model: str) -> list[psutil.Process]:
+        """The worker processes of one model; they carry its name."""
+        zygotes = psutil.Process(self.server.process.pid).children()
+        found = [worker for zygote in zygotes for worker in zygote.children()]
+        return [worker for worker in found if worker.name().startswith(model)]
 
     # ---- waiting -------------------------------------------------------------------------------
 
