@@ -152,13 +152,16 @@ def _content(path: Path) -> dict[str, object]:
 
 def _checked(key: str, value: object) -> object:
     """`value` in the form its flag gives it; nothing is converted silently."""
-    if key in ("model_repository", "runtime_python"):
+    if key in ("model_repository", "load_model", "runtime_python"):
         values = value if isinstance(value, list) else [value]
         if not values or not all(isinstance(item, str) for item in values):
             raise ConfigError(f"config: {key}: expected a text or a list of texts")
         return values
     kind = _KINDS[key]
-    if type(value) is not kind and not (kind is float and type(value) is int):
+    if issubclass(kind, StrEnum):
+        if value not in list(kind):
+            raise ConfigError(f"config: {key}: expected one of {', '.join(kind)}")
+    elif type(value) is not kind and not (kind is float and type(value) is int):
         raise ConfigError(f"config: {key}: expected {_WORDS[kind]}")
     return value
 

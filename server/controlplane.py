@@ -86,14 +86,15 @@ class ServingControlPlane:
         """The labels of `model` with their versions."""
         return self._manager.get(model).labels
 
-    def label(self, model: str, label: str, version: int | None) -> None:
-        """Point a label at a READY version, or remove it."""
-        if not is_label(label):
-            raise InvalidArgument(
-                f"label '{label[:64]}': expected a letter, then letters, digits, '_' or '-', "
-                "64 at most"
-            )
-        self._manager.label(model, label, version, API)
+    def label(self, model: str, labels: Mapping[str, int | None]) -> None:
+        """Point labels at READY versions, or remove those with None; all of them or none."""
+        for label in labels:
+            if not is_label(label):
+                raise InvalidArgument(
+                    f"label '{label[:64]}': expected a letter, then letters, digits, '_' or '-', "
+                    "64 at most"
+                )
+        self._manager.label(model, labels, API)
 
     async def roll_back(self, model: str) -> int:
         """Turn to the version before the default one, and wait until it answers."""

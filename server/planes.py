@@ -96,8 +96,11 @@ class AdminPlane(Protocol):
     def labels(self, model: str) -> Mapping[str, int]:
         """The labels of `model` that can be asked for now, with their versions."""
 
-    def label(self, model: str, label: str, version: int | None) -> None:
-        """Point a label at a READY version, or remove it; InvalidArgument where it is not READY."""
+    def label(self, model: str, labels: Mapping[str, int | None]) -> None:
+        """Point labels at READY versions, or remove those with None; all of them in one step.
+
+        InvalidArgument where a version is not READY, and nothing is changed.
+        """
 
     async def roll_back(self, model: str) -> int:
         """Turn to the version before the default one; its number, once it answers."""

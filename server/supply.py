@@ -136,8 +136,11 @@ class Supply:
         model = manager.models.get(entry.name)
         serving = model.serving if model is not None else ()
         manager.aspire(settings, entry.candidates(serving), cause)
-        wanted = manager.models[entry.name].wanted
-        manager.complain(entry.name, "" if wanted else _no_version(entry))
+        if manager.models[entry.name].wanted:
+            manager.complain(entry.name, "")
+        else:
+            # What is only a matter of time is no complaint; that it is passed over has been said.
+            manager.complain(entry.name, _no_version(entry), expected=entry.due is not None)
 
     def _look_for_changes_in_place(self, manager: LifecycleManager) -> None:
         """A version that failed and was changed is tried again; one that serves stays as it is."""

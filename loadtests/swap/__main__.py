@@ -27,6 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         versions=given.versions or base.versions,
         steady_s=given.steady or base.steady_s,
         rate=given.rate,
+        every=given.every,
     )
     with tempfile.TemporaryDirectory(prefix="underway-swap-") as work:
         measured = measure(options, given.demo, Path(work), lambda text: print(text, flush=True))
@@ -58,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--share", type=float, default=0.6, help="load over capacity (0.6)")
     parser.add_argument("--rate", type=float, default=0.0, help="requests/s; no capacity measured")
     parser.add_argument("--steady", type=float, default=0.0, help="seconds before the swaps (40)")
+    parser.add_argument("--every", type=float, default=1.0, help="seconds; 0: without pause (1)")
     parser.add_argument("--quick", action="store_true", help="half a minute, for a first look")
     parser.add_argument("--demo", type=Path, default=ROOT / ".demo/models", help="demo models")
     parser.add_argument("--out", type=Path, default=ROOT / ".bench/swap", help="results")

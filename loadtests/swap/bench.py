@@ -34,17 +34,28 @@ Say = Callable[[str], None]
 class Options:
     """What to measure; times are seconds, `share` is of the measured capacity.
 
-    `clients` is the most that can be under way by one protocol. `rate` is requests per second, 0
-    to measure the capacity and take a share of it.
+    A version is published when the one before is READY, `every` seconds after that at the
+    earliest. `clients` is the most that can be under way by one protocol. `rate` is requests per
+    second, 0 to measure the capacity and take a share of it.
     """
 
     model: str = MODELS[0]
     versions: int = 50
+    every: float = 1.0
     share: float = 0.6
     capacity_s: float = 8.0
     steady_s: float = 40.0
     clients: int = 100
     rate: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A version, when its publish() was called (Unix seconds), and how long that took (seconds)."""
+
+    version: int
+    began: float
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +69,7 @@ class Measured:
     history: list[dict[str, Any]]
     steady: tuple[float, float]
     swaps: tuple[float, float]
-    published: list[float]
+    published: list[Published]
 
 
 @contextmanager
@@ -110,24 +121,31 @@ def publish_versions(
     repository: Path,
     models: Sequence[str],
     count: int,
+    every: float = 0.0,
     say: Say = lambda text: None,
-) -> list[float]:
+) -> list[Published]:
     """Publish `count` versions of every model, each once those before are READY.
 
-    The artifact is that of version 1. Returns the seconds each publish() took.
+    The artifact is that of version 1.
     """
-    took = []
+    published: list[Published] = []
+    due = time.monotonic()
     for number in range(1, count + 1):
-        versions = {}
-        for model in models:
-            began = time.monotonic()
-            versions[model] = publish(repository / model / "1", repository / model)
-            took.append(time.monotonic() - began)
-        for model, version in versions.items():
-            server.wait_for("ready", model=model, version=version)
+        time.sleep(max(0.0, due - time.monotonic()))
+        due = time.monotonic() + every
+        versions = {model: _publish(repository / model) for model in models}
+        for model, new in versions.items():
+            server.wait_for("ready", model=model, version=new.version)
+        published += versions.values()
         if number % 10 == 0:
             say(f"{number} versions swapped")
-    return took
+    return published
+
+
+def _publish(folder: Path) -> Published:
+    began, started = time.time(), time.monotonic()
+    version = publish(folder / "1", folder)
+    return Published(version, began, time.monotonic() - started)
 
 
 def _capacity(server: ServerProcess, options: Options, work: Path) -> float:
@@ -159,7 +177,9 @@ def _swap(
         time.sleep(options.steady_s)
         between = time.time()
         say(f"steady for {options.steady_s:g} s; now {options.versions} versions")
-        published = publish_versions(server, repository, [options.model], options.versions, say)
+        published = publish_versions(
+            server, repository, [options.model], options.versions, options.every, say
+        )
         ended = time.time()
         time.sleep(1)  # the last old version drains under load too
         records = load.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from loadtests.swap.bench import Published
 from loadtests.swap.verdict import Entry
 
 Table = NDArray[Any]
@@ -28,10 +30,11 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The same requests before and during the swaps."""
+    """The same requests before the swaps, between two of them, and during one."""
 
     who: str
     steady: Latency
+    between: Latency
     swaps: Latency
 
     @property
@@ -79,29 +82,43 @@ def latency(rows: Table) -> Latency:
 
 
 def compare(
-    table: Table, models: Sequence[str], swapping: str, steady: Table, swaps: Table
+    table: Table, models: Sequence[str], swapping: str, times: tuple[Table, Table, Table]
 ) -> list[Compared]:
     """The swapping model, its neighbours together, and each of them.
 
-    `steady` and `swaps` are masks of `table`.
+    `times` are masks of `table`: steady, between swaps, during swaps.
     """
     own = table["model"] == models.index(swapping)
     groups = [(f"{swapping} (swapping)", own), ("neighbours together", ~own)]
     groups += [
         (model, table["model"] == index) for index, model in enumerate(models) if model != swapping
     ]
-    return [
-        Compared(who, latency(table[mask & steady]), latency(table[mask & swaps]))
-        for who, mask in groups
-    ]
+    return [Compared(who, *(latency(table[mask & time]) for time in times)) for who, mask in groups]
 
 
-def phases(history: Sequence[Entry], model: str, published: Sequence[float]) -> list[Phase]:
-    """How long the versions of `model` spent in each state.
+def swap_windows(
+    history: Sequence[Entry], model: str, published: Sequence[Published]
+) -> list[tuple[float, float]]:
+    """From each publish() until the version before was gone, in Unix seconds."""
+    ended = {
+        entry["version"]: entry["time"]
+        for entry in history
+        if entry["model"] == model and entry["target"] == "ENDED"
+    }
+    return [(new.began, ended.get(new.version - 1, math.inf)) for new in published]
 
-    `published` are the seconds each publish() took. Version 1 was there from the start.
-    """
-    found = [Phase("publish", *_spread(published))]
+
+def within(moments: Table, windows: Sequence[tuple[float, float]]) -> Table:
+    """Which of `moments` are in one of `windows`: a mask."""
+    inside = np.zeros(len(moments), bool)
+    for begin, end in windows:
+        inside |= (moments >= begin) & (moments < end)
+    return inside
+
+
+def phases(history: Sequence[Entry], model: str, published: Sequence[Published]) -> list[Phase]:
+    """How long the versions of `model` spent in each state; version 1 was there from the start."""
+    found = [Phase("publish", *_spread([new.seconds for new in published]))]
     for state, name in (
         ("LOADING", "loading"),
         ("WARMING", "warming up"),

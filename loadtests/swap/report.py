@@ -16,10 +16,11 @@ from loadtests.swap.figures import (
     Compared,
     FirstRequests,
     Phase,
-    Table,
     compare,
     first_requests,
     phases,
+    swap_windows,
+    within,
 )
 from loadtests.swap.questions import MODELS
 from loadtests.swap.verdict import Verdict, judge
@@ -27,7 +28,11 @@ from loadtests.swap.verdict import Verdict, judge
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What is reported. `late_*` are milliseconds between when a request was due and was sent."""
+    """What is reported.
+
+    `seconds` is from the first swap to the last, `in_swaps` of them were within one. `late_*` are
+    milliseconds between when a request was due and was sent.
+    """
 
     model: str
     swaps: int
@@ -37,6 +42,7 @@ class Result:
     cpus: int
     machine: str
     verdict: Verdict
+    in_swaps: float
     late_p50: float
     late_p99: float
     late_max: float
@@ -54,8 +60,10 @@ def result_of(measured: Measured) -> Result:
     """All figures of one measurement."""
     table, options = measured.records.table, measured.options
     answered = table["failure"] < 0
-    steady = answered & _between(table["intended"], measured.steady)
-    swaps = answered & _between(table["intended"], measured.swaps)
+    windows = swap_windows(measured.history, options.model, measured.published)
+    steady = answered & within(table["intended"], [measured.steady])
+    swaps = answered & within(table["intended"], windows)
+    between = answered & within(table["intended"], [measured.swaps]) & ~swaps
     late = np.percentile(table["late"], [50, 99, 100]) * 1000
     return Result(
         model=options.model,
@@ -66,10 +74,11 @@ def result_of(measured: Measured) -> Result:
         cpus=len(os.sched_getaffinity(0)),
         machine=platform.machine(),
         verdict=judge(measured.records, MODELS, measured.history),
+        in_swaps=sum(end - begin for begin, end in windows),
         late_p50=float(late[0]),
         late_p99=float(late[1]),
         late_max=float(late[2]),
-        compared=compare(table, MODELS, options.model, steady, swaps),
+        compared=compare(table, MODELS, options.model, (steady, between, swaps)),
         phases=phases(measured.history, options.model, measured.published),
         first=first_requests(table, MODELS, options.model, steady),
     )
@@ -97,8 +106,9 @@ def to_markdown(result: Result) -> str:
         "",
         *[f"- {count} times: {text}" for text, count in verdict.failures.items()],
         *[f"- {text}" for text in verdict.strangers[:20]],
-        "| Latency in ms | requests | p50 steady | swaps | ratio | p99 steady | swaps | ratio |",
-        "|---|---|---|---|---|---|---|---|",
+        "| Latency in ms | requests | p50 steady | between | in swaps | ratio "
+        "| p99 steady | between | in swaps | ratio |",
+        "|---|---|---|---|---|---|---|---|---|---|",
         *[_compared(item) for item in result.compared],
         "",
         "| Phase of a swap | times | median s | longest s |",
@@ -122,17 +132,20 @@ def _conditions(result: Result) -> str:
     return (
         f"{result.rate:.0f} requests/s{of_capacity}, half REST with binary tensors and half gRPC, "
         f"over {len(MODELS)} models, at random moments fixed beforehand; {result.swaps} swaps in "
-        f"{result.seconds:.0f} s. Server, workers and load generators share {result.cpus} CPUs "
+        f"{result.seconds:.0f} s. A request is in a swap if it was due between the publishing of a "
+        f"version and the end of the one before: {result.in_swaps:.1f} s in all. Ratios are in "
+        f"swaps over steady. Server, workers and load generators share {result.cpus} CPUs "
         f"({result.machine})."
     )
 
 
 def _compared(item: Compared) -> str:
-    before, during = item.steady, item.swaps
+    times = (item.steady, item.between, item.swaps)
+    requests = " + ".join(str(time.requests) for time in times)
+    p50 = " | ".join(f"{time.p50:.2f}" for time in times)
+    p99 = " | ".join(f"{time.p99:.2f}" for time in times)
     return (
-        f"| {item.who} | {before.requests} + {during.requests} "
-        f"| {before.p50:.2f} | {during.p50:.2f} | {item.p50_ratio:.2f} "
-        f"| {before.p99:.2f} | {during.p99:.2f} | {item.p99_ratio:.2f} |"
+        f"| {item.who} | {requests} | {p50} | {item.p50_ratio:.2f} | {p99} | {item.p99_ratio:.2f} |"
     )
 
 
@@ -143,8 +156,3 @@ def _first(first: FirstRequests) -> str:
         f"{first.within:.0%} took at most {FIRST_BOUND} x, as did {first.steady_within:.0%} of the "
         "steady requests."
     )
-
-
-def _between(moments: Table, span: tuple[float, float]) -> Table:
-    inside: Table = (moments >= span[0]) & (moments < span[1])
-    return inside

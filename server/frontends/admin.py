@@ -70,8 +70,7 @@ class _Pages:
             if version is not None and (type(version) is not int or version < 1):
                 raise InvalidArgument(f"labels.{label[:64]}: expected a version number or null")
         model = request.path_params["model"]
-        for label, version in asked.items():
-            self._admin.label(model, label, version)
+        self._admin.label(model, asked)
         return await self.labels(request)
 
     async def roll_back(self, request: Request) -> Response:

@@ -72,18 +72,25 @@ class LifecycleManager:
         if name in self._models:
             self.aspire(self._models[name].settings, (), cause)
 
-    def complain(self, name: str, reason: str) -> None:
-        """Say why a model has nothing to load, "" where it has; what it serves stays."""
+    def complain(self, name: str, reason: str, *, expected: bool = False) -> None:
+        """Say why a model has nothing to load, "" where it has; what it serves stays.
+
+        What is `expected` is shown, but not logged as an error.
+        """
         model = self._model(name)
-        if reason and reason != model.error:
+        if reason and reason != model.error and not expected:
             log.error("model cannot be served", model=name, reason=reason)
         model.error = reason
 
-    def label(self, name: str, label: str, version: int | None, cause: str) -> None:
-        """Point `label` at a READY version, or remove it. Raises NotFound, InvalidArgument."""
+    def label(self, name: str, labels: Mapping[str, int | None], cause: str) -> None:
+        """Point labels at READY versions, or remove those with None, all in one step.
+
+        Raises NotFound or InvalidArgument, and then nothing is changed.
+        """
         model = self.get(name)
-        model.label(label, version, cause)
-        log.info("label moved", model=name, label=label, version=version, cause=cause)
+        model.label(labels, cause)
+        for label, version in labels.items():
+            log.info("label moved", model=name, label=label, version=version, cause=cause)
         self._reconcile(model)
 
     def roll_back(self, name: str, cause: str) -> int:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from server.errors import InvalidArgument
 from server.lifecycle.history import Transition
-from server.lifecycle.policy import Snapshot, default_id
+from server.lifecycle.policy import Snapshot, default_id, is_replaced
 from server.lifecycle.states import State
 from server.lifecycle.version import ModelVersion
 from server.repository.aspired import aspired
@@ -83,19 +83,18 @@ class Model:
         """Forget what was rolled back; an operator asked to load again."""
         self._rejected.clear()
 
-    def label(self, name: str, version: int | None, cause: str) -> None:
-        """Point a label at a READY version, or remove it where `version` is None."""
-        if version is None:
-            self._labels_asked.pop(name, None)
-        else:
-            load = self.routes.get(str(version))
-            if load is None:
-                states = [f"{v.version} is {v.state}" for v in self.loads.values()]
+    def label(self, labels: Mapping[str, int | None], cause: str) -> None:
+        """Point labels at READY versions, or remove those with None; all of them or none."""
+        for name, version in labels.items():
+            if version is not None and str(version) not in self.routes:
+                there = [v for v in self.loads.values() if v.state is not State.ENDED]
+                states = [f"{v.version} is {v.state}" for v in there]
                 raise InvalidArgument(
                     f"label '{name}' can only point to a READY version of '{self.name}'; "
                     f"{version} is not one ({', '.join(states) or 'it has none'})"
                 )
-            self._labels_asked[name] = version
+        asked = {**self._labels_asked, **labels}
+        self._labels_asked = {name: number for name, number in asked.items() if number is not None}
         self._update(cause)
 
     def is_aspired(self, load: ModelVersion) -> bool:
@@ -133,11 +132,15 @@ class Model:
 
     @property
     def settled(self) -> bool:
-        """True where every wanted version is READY or FAILED and every other one is gone."""
+        """True where nothing more will happen of itself, but for retries: every wanted version is
+        READY or FAILED, and every other one is gone or has to stay because nothing replaces it.
+        """
+        snapshots = self.snapshots(0.0)
         return all(
-            load.state in (State.READY, State.FAILED) if self.is_aspired(load)
-            else load.state is State.ENDED or not self._replaceable(load)
-            for load in self.loads.values()
+            one.state in (State.READY, State.FAILED) if one.aspired
+            else one.state is State.ENDED
+            or (one.state is State.READY and not is_replaced(one, snapshots))
+            for one in snapshots
         )  # fmt: skip
 
     # ---- keeping it consistent -----------------------------------------------------------------
@@ -159,8 +162,10 @@ class Model:
             ):
                 self._add(number, cause)
         for load in self.loads.values():
-            if not self.is_aspired(load):
+            wanted = self.is_aspired(load)
+            if load.wanted and not wanted:
                 load.cause = cause
+            load.wanted = wanted
         self.refresh()
 
     def _want_versions(self) -> None:
@@ -206,13 +211,6 @@ class Model:
         if old is None or old.version == new:
             return
         self._previous = old.version
-
-    def _replaceable(self, load: ModelVersion) -> bool:
-        """False for an old version that has to stay because nothing wanted is READY."""
-        if load.state is not State.READY:
-            return True
-        aspired_states = [v.state for v in self.loads.values() if self.is_aspired(v)]
-        return not aspired_states or State.READY in aspired_states
 
     def _prune(self) -> None:
         ended = [id for id, load in self.loads.items() if load.state is State.ENDED]

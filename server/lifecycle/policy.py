@@ -73,7 +73,7 @@ def next_action(snapshots: Sequence[Snapshot], swap: SwapPolicy) -> Action | Non
     for stale in sorted(snapshots, key=lambda s: (s.version, s.id)):
         if stale.aspired or stale.state is not State.READY:
             continue
-        if _replaced(stale, snapshots) or (swap is SwapPolicy.REPLACE and loadable):
+        if is_replaced(stale, snapshots) or (swap is SwapPolicy.REPLACE and loadable):
             return Unload(stale.id)
     if loadable is None or any(s.state in LOADING for s in snapshots):
         return None
@@ -92,8 +92,8 @@ def _loadable(snapshots: Sequence[Snapshot]) -> Snapshot | None:
     return max(waiting, key=lambda s: (s.state is State.NEW, s.version), default=None)
 
 
-def _replaced(stale: Snapshot, snapshots: Sequence[Snapshot]) -> bool:
-    """True where `stale` may go without anyone missing it."""
+def is_replaced(stale: Snapshot, snapshots: Sequence[Snapshot]) -> bool:
+    """True where `stale`, which is not aspired, may go without anyone missing it."""
     aspired = [s for s in snapshots if s.aspired]
     if not aspired:
         return True

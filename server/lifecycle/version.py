@@ -34,6 +34,7 @@ class ModelVersion:
         self.state = State.NEW
         self.reason = ""
         self.cause = cause
+        self.wanted = True
         self.runtime = ""
         self.attempts = 0
         self.retry_at: float | None = None

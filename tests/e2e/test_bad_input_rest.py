@@ -70,7 +70,10 @@ MODELS = {
     ),
     "version 0": (infer(GOOD, "digits-onnx/versions/0"), 404, "version 0 is not found"),
     "a negative version": (infer(GOOD, "digits-onnx/versions/-1"), 404, "Not Found"),
-    "a version in words": (infer(GOOD, "digits-onnx/versions/latest"), 404, "Not Found"),
+    "an unknown label": (
+        infer(GOOD, "digits-onnx/versions/latest"), 404, "version label latest is not found",
+    ),
+    "a version that is no label": (infer(GOOD, "digits-onnx/versions/1.0"), 404, "Not Found"),
     "a version over 64 bits": (infer(GOOD, f"digits-onnx/versions/{2**64}"), 404, "Not Found"),
     "not ready": (infer(GOOD, "broken"), 503, "'broken' has no available versions"),
     "a version not ready": (

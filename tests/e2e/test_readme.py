@@ -115,7 +115,7 @@ def assert_alike(found: object, shown: object) -> None:
 
 def test_the_lines_of_the_log_are_those_a_server_writes(demo_server: ServerProcess):
     # Numbers and the device differ from machine to machine.
-    varying = {"load_s", "device", "rest", "grpc", "metrics"}
+    varying = {"load_s", "warmup_s", "device", "rest", "grpc", "metrics"}
     block = FENCED.search(README, README.index("<!-- log -->"))
     assert block is not None
     lines = block[2].splitlines()

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from server.cli import main
-from tests.harness.echo_repository import add_echo, rewrite
+from tests.harness.echo_repository import add_echo
 from tests.harness.onnx_models import WEIGHTS, save_scaling, scaling, weights
 from tests.harness.operator import FAST, Operator, until
 from tests.harness.server_process import serving
@@ -197,10 +197,8 @@ def fast(fast_root):
 @pytest.mark.parametrize("what", ["model", "version"])
 def test_what_is_removed_while_it_loads_is_given_up(fast, fast_root, what):
     name = f"removed-{what}"
-    folder = add_echo(fast_root, name)
-    fast.until_answers(name, 1)
-    rewrite(folder, options={"load_ms": 3_600_000})
-    (folder / "2").mkdir()
+    slow = {"load_ms": 3_600_000}
+    folder = add_echo(fast_root, name, versions=(1, 2), options=slow)
     until(lambda: fast.states(name).get("2") == "LOADING")
 
     shutil.rmtree(folder if what == "model" else folder / "2")
@@ -209,6 +207,8 @@ def test_what_is_removed_while_it_loads_is_given_up(fast, fast_root, what):
     ends = [entry for entry in fast.history(name) if entry["version"] == 2]
     assert [entry["target"] for entry in ends] == ["LOADING", "UNLOADING", "ENDED"]
     assert ends[1]["reason"] == "no longer wanted"
+    until(lambda: len(fast.workers(name)) == (what == "version"))
+    assert fast.states(name).get("1") == ("LOADING" if what == "version" else None)
 
 
 def test_a_served_version_that_changes_in_place_stays_as_loaded_and_is_told_of(fast, fast_root):

@@ -11,14 +11,18 @@ import click
 import pytest
 from click.testing import CliRunner
 from prometheus_client import CollectorRegistry
+from starlette.routing import Route
 
 import server.cli
-from server.config import read_config_file
+from server.config import ModelControl, read_config_file
+from server.frontends.admin import create_admin_app
 from server.frontends.grpc_carrier import STATUS as GRPC_STATUS
 from server.frontends.open_inference.extensions import EXTENSIONS
 from server.frontends.rest_errors import STATUS as REST_STATUS
+from server.lifecycle.states import LEGAL
 from server.repository.model_yaml import parse_model_yaml
 from server.repository.schema import schema_text
+from server.telemetry.lifecycle import PHASES, LifecycleMeter
 from server.telemetry.recorder import Recorders
 
 ROOT = Path(__file__).parents[2]
@@ -34,6 +38,8 @@ MAKE = re.compile(r"(?:`|^    )make ([a-z]+)", re.MULTILINE)
 CONFIGURATION = (ROOT / "docs/configuration.md").read_text("utf-8")
 PROTOCOLS = (ROOT / "docs/protocols.md").read_text("utf-8")
 REPOSITORY = (ROOT / "docs/model-repository.md").read_text("utf-8")
+SWAPPING = (ROOT / "docs/swapping.md").read_text("utf-8")
+PICTURE = (ROOT / "docs/pictures/swap.svg").read_text("utf-8")
 
 
 def rows(text: str, columns: int) -> Iterator[list[str]]:
@@ -63,6 +69,27 @@ def test_every_relative_link_leads_somewhere(document):
     ]
 
     assert [target for target in targets if not (document.parent / target).exists()] == []
+
+
+def anchors(document: Path) -> set[str]:
+    """What a link may name after `#`: the headings as GitHub spells them."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^a-z0-9 _-]", "", text.lower()).replace(" ", "-") for text in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_to_a_heading_finds_it(document):
+    targets = [
+        target.partition("#")
+        for target in LINK.findall(document.read_text("utf-8"))
+        if "#" in target and not target.startswith("https://")
+    ]
+
+    assert [
+        f"{name}#{anchor}"
+        for name, _, anchor in targets
+        if anchor not in anchors(document.parent / name if name else document)
+    ] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -148,9 +175,10 @@ def test_every_extension_is_described(extension):
     assert f"**{extension}**" in section
 
 
-def test_the_metrics_are_those_of_the_recorder():
+def test_the_metrics_are_those_that_are_counted():
     registry = CollectorRegistry()
     Recorders(registry)
+    LifecycleMeter(registry)
     families = {
         family.name + ("_total" if family.type == "counter" else ""): family.type
         for family in registry.collect()
@@ -161,6 +189,58 @@ def test_the_metrics_are_those_of_the_recorder():
     }
 
     assert table == families
+
+
+def test_every_phase_of_a_swap_is_named():
+    section = PROTOCOLS[PROTOCOLS.index("## Metrics") :]
+
+    assert [phase for phase in PHASES.values() if f"`{phase}`" not in section] == []
+
+
+def test_the_routes_for_operators_are_those_there_are():
+    app = create_admin_app(None, CollectorRegistry())  # type: ignore[arg-type]
+    routes = {
+        (method, route.path)
+        for route in app.routes
+        if isinstance(route, Route)
+        for method in (route.methods or ())
+        if method != "HEAD"
+    }
+    section = PROTOCOLS[PROTOCOLS.index("## For operators") : PROTOCOLS.index("## Metrics")]
+    described = {
+        (verb, path)
+        for verb, paths, _ in rows(section, 3)
+        for path in re.findall(r"`([^`]+)`", paths)
+    }
+
+    assert described == routes
+
+
+# ---- swapping -----------------------------------------------------------------------------------
+
+MOVES = {(source.value, target.value) for source, targets in LEGAL.items() for target in targets}
+
+
+def test_the_table_of_moves_is_the_codes():
+    table = [(cells[0], cells[1]) for cells in rows(SWAPPING, 3) if cells[0].isupper()]
+
+    assert sorted(table) == sorted(MOVES)
+
+
+def test_the_picture_has_every_move_and_no_other():
+    drawn = [tuple(move.split()) for move in re.findall(r'data-move="([^"]+)"', PICTURE)]
+
+    assert sorted(drawn) == sorted(MOVES)
+
+
+def test_every_way_of_control_is_described():
+    section = SWAPPING[SWAPPING.index("## What starts one") : SWAPPING.index("## What is promised")]
+
+    assert {kind.value for kind in ModelControl} == {
+        re.findall(r"`(\w+)`", cells[0])[0]
+        for cells in rows(section, 2)
+        if cells[0].startswith("`")
+    }
 
 
 # ---- the model repository -----------------------------------------------------------------------
@@ -182,7 +262,7 @@ def test_every_field_that_is_described_exists():
 
 def yaml_examples() -> list[str]:
     """Each top-level key of each example by itself: alternatives stand below each other."""
-    section = REPOSITORY[: REPOSITORY.index("## TorchScript signatures")]
+    section = REPOSITORY[: REPOSITORY.index("## Warm-up")]
     blocks = indented(section, start="## model.yaml")
     return [
         part for block in blocks for part in re.split(r"^(?=\w)", block, flags=re.MULTILINE)[1:]

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.frontends.open_inference.rest_io import VERSION
+from server.frontends.open_inference.rest_io import VERSION, VERSION_PATTERN
 from server.frontends.open_inference.schemas import Schema, ref
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -31,7 +31,7 @@ _ERRORS = {
 }
 _PARAMETERS: dict[str, Schema] = {
     "model": {"type": "string"},
-    "version": {"type": "string", "pattern": "^[0-9]{1,18}$"},
+    "version": {"type": "string", "pattern": f"^({VERSION_PATTERN})$"},
     "repository": {"type": "string"},
     "region": {"type": "string"},
 }

@@ -12,12 +12,13 @@ from server.frontends.open_inference.json_fields import JsonObject, json_object
 from server.repository.names import LABEL_PATTERN
 
 VERSION = "model_version"
+VERSION_PATTERN = "[0-9]{1,18}|" + LABEL_PATTERN.strip("^$")
 
 
 class _VersionConvertor(Convertor[str]):
     """A version in a path: digits, few enough for 64 bits, or a label; all else is not routed."""
 
-    regex = "[0-9]{1,18}|" + LABEL_PATTERN.strip("^$")
+    regex = VERSION_PATTERN
 
     def convert(self, value: str) -> str:
         """The version as the data plane writes it: a label, or a number without leading zeros."""

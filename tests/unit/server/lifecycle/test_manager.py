@@ -254,15 +254,15 @@ async def test_a_label_points_only_at_a_ready_version(made):
     await turn()
 
     with pytest.raises(InvalidArgument, match=r"only point to a READY version.*2 is LOADING"):
-        manager.label("m", "stable", 2, "test")
+        manager.label("m", {"stable": 2}, "test")
 
-    manager.label("m", "stable", 1, "test")
+    manager.label("m", {"stable": 1}, "test")
     assert manager.find("m", "stable").version == 1
     loader.succeed(next(iter(loader.pending)))
     await turn()
-    manager.label("m", "stable", 2, "test")
+    manager.label("m", {"stable": 2}, "test")
     assert manager.find("m", "stable").version == 2
-    manager.label("m", "stable", None, "test")
+    manager.label("m", {"stable": None}, "test")
     with pytest.raises(NotFound, match="label stable"):
         manager.find("m", "stable")
 
@@ -334,7 +334,7 @@ async def test_a_label_on_the_version_rolled_back_goes_along(made):
     manager, loader, _, _ = made
     await ready(made, 1, settings=ALL)
     await ready(made, 1, 2, settings=ALL)
-    manager.label("m", "stable", 2, "test")
+    manager.label("m", {"stable": 2}, "test")
 
     manager.roll_back("m", "test")
     await manager.settled(["m"])
@@ -394,3 +394,31 @@ async def test_stopping_drains_what_serves_and_gives_up_what_loads(made):
 async def test_an_unknown_model_is_not_found(made):
     with pytest.raises(NotFound, match="unknown model: 'x' is not found"):
         made[0].find("x", "")
+
+
+async def test_an_old_load_that_stays_for_a_failed_one_keeps_nobody_waiting(made):
+    manager, loader, _, _ = made
+    await ready(made, 3)
+    changed = ModelSettings("m", max_batch_size=2, version_policy=VersionPolicy(latest=2))
+    manager.aspire(changed, (1, 3), "test")
+    await turn()
+    loader.fail(*loader.pending)
+    await turn()
+    loader.succeed(*loader.pending)
+    await turn()
+
+    assert states(manager) == {(3, State.READY), (3, State.FAILED), (1, State.READY)}
+    await asyncio.wait_for(manager.settled(["m"]), 5)
+
+
+async def test_the_cause_of_an_unload_is_who_first_asked_for_it(made):
+    manager, loader, _, history = made
+    await ready(made, 1, 2)
+    manager.roll_back("m", "api")
+    await turn()
+    manager.aspire(M, (1, 2), "repository")  # a look at the repository while version 1 loads
+    loader.succeed(*loader.pending)
+    await turn()
+
+    causes = {(e.version, e.target): e.cause for e in history.entries("m")}
+    assert causes[2, State.DRAINING] == causes[1, State.READY] == "api"

@@ -104,7 +104,7 @@ class ManagerMachine(RuleBasedStateMachine):
     def label(self, label, version):
         async def act():
             with contextlib.suppress(ServingError):
-                self.manager.label("m", label, version, "machine")
+                self.manager.label("m", {label: version}, "machine")
 
         self.run(act())
 
