@@ -75,9 +75,7 @@ class Supply:
         self.note(listing)
         for name in gone:
             log.info("model removed from its repository", model=name)
-            manager.withdraw(name, REPOSITORY)
-            if name in manager.models:
-                manager.complain(name, "")
+            manager.remove(name, REPOSITORY)
         for entry in listing.models.values():
             self._offer(entry, entry.settings, manager, REPOSITORY)
         self._look_for_changes_in_place(manager)

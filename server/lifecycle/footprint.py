@@ -31,15 +31,16 @@ def estimate(declared: int | None, measured: int | None, artifact: int) -> Footp
     return Footprint(BASE + int(artifact * GROWTH), "the artifact's size")
 
 
-def refusal(need: Footprint, workers: int, free: int | None) -> str:
+def refusal(need: Footprint, workers: int, free: int | None, where: str = "") -> str:
     """Why the version cannot be loaded beside what is there, "" where it can; sizes in bytes."""
     total = need.bytes * workers
     if free is None or total <= free:
         return ""
+    place = f" {where}" if where else ""
     return (
-        f"not enough memory: it needs about {total / MIB:.0f} MiB ({need.source}, {workers} "
-        f"worker(s)) and {free / MIB:.0f} MiB are free. Free some, or set swap: replace in "
-        "model.yaml to unload the old version first"
+        f"not enough memory{place}: it needs about {total / MIB:.0f} MiB ({need.source}, "
+        f"{workers} worker(s)) and {free / MIB:.0f} MiB are free. Free some, or set swap: replace "
+        "in model.yaml to unload the old version first"
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from runtimes.contract.messages import ModelSpec
 from server.lifecycle.footprint import estimate, free_memory, private_memory, refusal
+from server.lifecycle.gpu_memory import free_gpu_memory, gpu_memory_of
 from server.lifecycle.states import State
 from server.lifecycle.version import ModelVersion
 from server.repository.background import in_background
@@ -58,7 +59,10 @@ class Loader:
             lambda: self._find(version.settings, version.version), "find-version"
         )
         version.runtime = supplied.spec.runtime
-        await self._make_sure_of_room(version, supplied, previous)
+        # NVML may take its time, too.
+        await in_background(
+            lambda: self._make_sure_of_room(version, supplied, previous), "room-check"
+        )
         pool = self._make_pool(supplied)
         version.ready = await pool.start(lambda: _warming(version))
         version.pool = pool
@@ -80,17 +84,27 @@ class Loader:
             "warmup_s": round(ready.warmup_ns / 1e9, 2),
         }
 
-    async def _make_sure_of_room(
+    def _make_sure_of_room(
         self, version: ModelVersion, supplied: Supplied, previous: ModelVersion | None
     ) -> None:
-        settings = version.settings
+        """Compare what the version needs with what is free, in the host and on each of its GPUs."""
+        settings, artifact = version.settings, supplied.artifact_bytes
         pids = previous.pool.pids if previous is not None and previous.pool is not None else []
         used = [size for pid in pids if (size := private_memory(pid)) is not None]
-        need = estimate(settings.footprint_bytes, max(used, default=None), supplied.artifact_bytes)
-        reason = refusal(need, settings.workers, self._free())
+        need = estimate(settings.footprint_bytes, max(used, default=None), artifact)
+        self._refuse(version, refusal(need, len(supplied.devices), self._free()))
+        # `auto` is the first GPU where there is one.
+        gpus = ["cuda:0" if device == "auto" else device for device in supplied.devices]
+        for gpu in sorted({device for device in gpus if device != "cpu"}):
+            held = [size for pid in pids if (size := gpu_memory_of(pid, gpu)) is not None]
+            need = estimate(None, max(held, default=None), artifact)
+            free = free_gpu_memory(gpu)
+            self._refuse(version, refusal(need, gpus.count(gpu), free, f"on {gpu}"))
+
+    def _refuse(self, version: ModelVersion, reason: str) -> None:
+        if reason and version.settings.swap is SwapPolicy.REPLACE:
+            reason = reason.partition(". Free some")[0]
         if reason:
-            if settings.swap is SwapPolicy.REPLACE:
-                reason = reason.partition(". Free some")[0]
             raise LoadError(reason)
 
 

@@ -64,6 +64,7 @@ class LifecycleManager:
         unloaded. `cause` says who or what asked, for the history.
         """
         model = self._model(settings.name)
+        model.removed = False
         model.want(settings, available, cause)
         self._reconcile(model)
 
@@ -71,6 +72,13 @@ class LifecycleManager:
         """Want nothing of a model any more."""
         if name in self._models:
             self.aspire(self._models[name].settings, (), cause)
+
+    def remove(self, name: str, cause: str) -> None:
+        """Want nothing of a model that is gone, and forget it when its last version has ended."""
+        self.withdraw(name, cause)
+        if name in self._models:
+            self._models[name].removed = True
+            self._forget_if_over(self._models[name])
 
     def complain(self, name: str, reason: str, *, expected: bool = False) -> None:
         """Say why a model has nothing to load, "" where it has; what it serves stays.
@@ -189,6 +197,15 @@ class LifecycleManager:
         while (action := self._next(model)) is not None:
             self._perform(model, action)
         self._schedule_retry(model)
+        self._forget_if_over(model)
+
+    def _forget_if_over(self, model: Model) -> None:
+        if not model.removed or any(v.state is not State.ENDED for v in model.loads.values()):
+            return
+        if self._models.get(model.name) is model:
+            del self._models[model.name]
+            for version in {load.version for load in model.loads.values()}:
+                self._loader.forget(model.name, version)
 
     def _next(self, model: Model) -> Action | None:
         return next_action(model.snapshots(self._clock()), model.settings.swap)

@@ -33,6 +33,7 @@ class Model:
     def __init__(self, name: str, moved: Moved, forgotten: Callable[[int], None]) -> None:
         self.name = name
         self.error = ""
+        self.removed = False
         self.settings = ModelSettings(name)
         self.loads: dict[int, ModelVersion] = {}
         self.routes: Mapping[str, ModelVersion] = {}

@@ -422,3 +422,28 @@ async def test_the_cause_of_an_unload_is_who_first_asked_for_it(made):
 
     causes = {(e.version, e.target): e.cause for e in history.entries("m")}
     assert causes[2, State.DRAINING] == causes[1, State.READY] == "api"
+
+
+async def test_a_model_that_is_removed_is_forgotten_once_its_requests_are_answered(made):
+    manager, loader, _, _ = made
+    await ready(made, 1)
+    with manager.acquire("m", ""):
+        manager.remove("m", "test")
+        await turn()
+        assert "m" in manager.models
+    await turn()
+
+    assert "m" not in manager.models
+    assert ("m", 1) in loader.forgotten
+    await manager.settled(["m"])
+
+
+async def test_a_model_that_comes_back_while_it_is_being_removed_is_kept(made):
+    manager, _, _, _ = made
+    await ready(made, 1)
+    with manager.acquire("m", ""):
+        manager.remove("m", "test")
+        await ready(made, 1)
+    await turn()
+
+    assert states(manager) == {(1, State.READY)}
