@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
 import threading
 import time
@@ -43,6 +44,7 @@ from runtimes.warmup import warm_up
 NS_PER_US = 1000
 MAX_BUFFERS = 512  # below the kernel's limit on buffers in one sendmsg
 LOST_GATEWAY = 3  # exit code
+CANCELLED = "cancelled by the client"
 
 
 def run(sock: socket.socket, runtime: Runtime) -> None:
@@ -54,7 +56,10 @@ def run(sock: socket.socket, runtime: Runtime) -> None:
     if not isinstance(first, Load):
         raise ProtocolError(f"expected load first, got {type(first).__name__}")
     outbox = Outbox(sock)
+    loaded = threading.Event()
+    threading.Thread(target=_end_with_gateway, args=(sock, loaded), daemon=True, name="watch").start()
     model = _load(outbox, runtime, first.spec)
+    loaded.set()
     if model is None:
         return
     queue = BatchQueue(_limits(model, first.spec), batched=model.max_batch_size > 0)
@@ -63,6 +68,15 @@ def run(sock: socket.socket, runtime: Runtime) -> None:
     )
     reader.start()
     _compute(outbox, model, queue, first.spec.max_answer_bytes)
+
+
+def _end_with_gateway(sock: socket.socket, loaded: threading.Event) -> None:
+    """Until the reader takes over: a load that nobody waits for any more ends, even a hung one."""
+    poll = select.poll()
+    poll.register(sock, select.POLLRDHUP)
+    while not loaded.is_set():
+        if poll.poll(500) and not loaded.is_set():
+            os._exit(LOST_GATEWAY)
 
 
 def _load(outbox: Outbox, runtime: Runtime, spec: ModelSpec) -> LoadedModel | None:
@@ -113,9 +127,7 @@ def _compute(outbox: Outbox, model: LoadedModel, queue: BatchQueue, max_answer_b
         alive = []
         for entry in batch:
             request = entry.request
-            if queue.is_cancelled(request.id):
-                outbox.send(Failed(request.id, Code.CANCELLED, "cancelled by the client"))
-            elif expired(request, now):
+            if expired(request, now):
                 text = "the deadline passed while the request waited in the queue"
                 outbox.send(Failed(request.id, Code.DEADLINE_EXCEEDED, text))
             else:
@@ -134,7 +146,8 @@ def _read(messages: Iterator[Message], queue: BatchQueue, outbox: Outbox) -> Non
                 case Infer():
                     queue.put(message)
                 case Cancel(id=request_id):
-                    queue.cancel(request_id)
+                    if queue.cancel(request_id):
+                        outbox.send(Failed(request_id, Code.CANCELLED, CANCELLED))
                 case Ping():
                     outbox.send(Pong(outbox.busy_ns))
                 case Stop():

@@ -37,7 +37,10 @@ WORKER_OOM_SCORE = 500  # the kernel should end a worker before the gateway
 
 def serve(control: socket.socket, runtime_name: str) -> int:
     """Fork on demand until the gateway closes `control`; returns the exit code."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the gateway's to handle
+    # Ctrl-C, and a service manager's signal to the whole group, are the gateway's to handle; end of
+    # file ends this process and its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         runtime = create_runtime(runtime_name)
         runtime.preload()

@@ -28,6 +28,7 @@ from server.frontends.rest import create_app
 from server.lifecycle.history import History
 from server.lifecycle.loading import Loader, Supplied
 from server.lifecycle.manager import LifecycleManager
+from server.repository.background import in_background
 from server.repository.errors import RepositoryError
 from server.repository.listing import RepositoryListing
 from server.repository.watcher import RepositoryWatcher
@@ -133,7 +134,7 @@ class Gateway:
         """Take up what is there now, and under `poll` whatever comes."""
         for _ in range(START_LOOKS):
             try:
-                listing = await asyncio.to_thread(self._supply.scan)
+                listing = await in_background(self._supply.scan, "repository-scan")
             except RepositoryError as error:
                 raise ConfigError(f"model-repository: {error.reason}") from None
             self._take_up(listing)
@@ -195,17 +196,22 @@ async def serve(settings: Settings, on_settled: Callable[[Addresses], None] | No
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked_to_stop, number.name)
     try:
-        addresses = await gateway.start()
-        settling = asyncio.ensure_future(gateway.settle())
+        starting = asyncio.ensure_future(_start(gateway, on_settled))
         stop = asyncio.ensure_future(stopping.wait())
-        await asyncio.wait({settling, stop}, return_when=asyncio.FIRST_COMPLETED)
-        if settling.done():
-            settling.result()
-            if on_settled is not None:
-                on_settled(addresses)
+        await asyncio.wait({starting, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if not starting.cancel():
+            starting.result()
         await stop
+        await asyncio.wait({starting})
     finally:
         await gateway.stop()
+
+
+async def _start(gateway: Gateway, on_settled: Callable[[Addresses], None] | None) -> None:
+    addresses = await gateway.start()
+    await gateway.settle()
+    if on_settled is not None:
+        on_settled(addresses)
 
 
 def _pool_limits(settings: Settings) -> PoolLimits:

@@ -86,7 +86,7 @@ class ServingDataPlane:
         if self._stopping or not self._started:
             return False
         wanting = [model for model in self._manager.models.values() if model.wanted]
-        return not wanting or any("" in model.routes for model in wanting)
+        return not wanting or any(self.model_ready(model.name, "") for model in wanting)
 
     def model_ready(self, model: str, version: str) -> bool:
         """True when that version has a worker to ask."""

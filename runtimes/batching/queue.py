@@ -28,7 +28,6 @@ class BatchQueue:
         self._clock = clock
         self._batched = batched
         self._waiting: deque[Waiting] = deque()
-        self._cancelled: set[int] = set()
         self._closed = False
         self._changed = threading.Condition()
 
@@ -39,11 +38,14 @@ class BatchQueue:
             self._waiting.append(entry)
             self._changed.notify()
 
-    def cancel(self, request_id: int) -> None:
-        """Mark a request so that it is not computed; nothing happens if it already is."""
+    def cancel(self, request_id: int) -> bool:
+        """Take a request out; False where it is not waiting, being computed or answered."""
         with self._changed:
-            if any(entry.request.id == request_id for entry in self._waiting):
-                self._cancelled.add(request_id)
+            for index, entry in enumerate(self._waiting):
+                if entry.request.id == request_id:
+                    del self._waiting[index]
+                    return True
+            return False
 
     def close(self) -> None:
         """Let `take` return None once the queue is empty."""
@@ -65,14 +67,6 @@ class BatchQueue:
                 if decision.take:
                     return self._remove(decision.take)
                 self._changed.wait((decision.wait_until_ns - now) / 1e9)
-
-    def is_cancelled(self, request_id: int) -> bool:
-        """True once for a request that was cancelled while it waited."""
-        with self._changed:
-            if request_id not in self._cancelled:
-                return False
-            self._cancelled.remove(request_id)
-            return True
 
     def _remove(self, indices: tuple[int, ...]) -> list[Waiting]:
         chosen = [self._waiting[index] for index in indices]

@@ -45,6 +45,7 @@ class Model:
         self._labels_asked: dict[str, int] = {}
         self._rejected: set[int] = set()
         self._previous: int | None = None
+        self._turned_to: int | None = None
         self._moved = moved
         self._forgotten = forgotten
         self._next_id = 1
@@ -73,7 +74,9 @@ class Model:
             )
         target = self._previous if self._previous in ready else max(ready or older)
         assert target is not None  # noqa: S101  # older is not empty
-        self._rejected |= {v for v in self._available if target < v <= current.version}
+        # Also what is newer and not READY: it would hide the target from the version policy.
+        self._rejected |= {v for v in self._available if v > target}
+        self._turned_to = target
         for name, version in self._labels_asked.items():
             if version in self._rejected:
                 self._labels_asked[name] = target
@@ -83,6 +86,7 @@ class Model:
     def accept_all(self) -> None:
         """Forget what was rolled back; an operator asked to load again."""
         self._rejected.clear()
+        self._turned_to = None
 
     def label(self, labels: Mapping[str, int | None], cause: str) -> None:
         """Point labels at READY versions, or remove those with None; all of them or none."""
@@ -172,6 +176,12 @@ class Model:
     def _want_versions(self) -> None:
         usable = [v for v in self._available if v not in self._rejected]
         wanted = set(aspired(self.settings.version_policy, usable))
+        if self._turned_to is not None:
+            # The policy alone may name only what was turned from (`specific`).
+            if any(version > self._turned_to for version in wanted):
+                self._turned_to = None
+            elif self._turned_to in usable:
+                wanted.add(self._turned_to)
         wanted |= {*self._labels_asked.values(), *self._labels.values()} & set(usable)
         if self.settings.keep_previous and self._previous in usable:
             wanted.add(self._previous)

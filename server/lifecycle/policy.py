@@ -109,5 +109,7 @@ def default_id(snapshots: Sequence[Snapshot]) -> int | None:
 
 
 def retry_delay(attempt: int, first: float, longest: float = 300.0) -> float:
-    """Seconds to wait after failed `attempt` (from 1): doubling from `first` up to `longest`."""
-    return float(min(first * 2 ** min(attempt - 1, 30), longest))
+    """Seconds to wait after failed `attempt` (from 1): doubling from `first` up to `longest`, or
+    always `first` where that is more.
+    """
+    return float(min(first * 2 ** min(attempt - 1, 30), max(first, longest)))

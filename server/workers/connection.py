@@ -33,6 +33,7 @@ from server.errors import DeadlineExceeded, Unavailable, error_for
 
 log = structlog.get_logger()
 
+PADDING_ROOM = 2**20
 MAX_WAIT = 365 * 86400.0  # seconds; a deadline beyond is none
 DIED_LOADING = LoadFailed("the worker died while loading")
 
@@ -59,7 +60,8 @@ class WorkerConnection(asyncio.BufferedProtocol):
         self._loop = loop
         self._heard_at = loop.time()
         self._busy_ns = 0
-        self._reader = FrameReader(max_message_bytes)
+        # The bound is on tensors; behind each of them a frame has up to 15 bytes of padding.
+        self._reader = FrameReader(max_message_bytes + PADDING_ROOM)
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Result]] = {}
         self._transport: asyncio.Transport | None = None
@@ -85,6 +87,11 @@ class WorkerConnection(asyncio.BufferedProtocol):
     def in_flight(self) -> int:
         """Requests sent and not yet ended."""
         return len(self._waiting)
+
+    @property
+    def is_lost(self) -> bool:
+        """True once the socket is closed."""
+        return self._gone
 
     def load(self, spec: ModelSpec) -> None:
         """Ask the worker to load; `loaded` tells how it went."""
@@ -119,7 +126,8 @@ class WorkerConnection(asyncio.BufferedProtocol):
         try:
             return await future
         except asyncio.CancelledError:
-            if self._waiting.pop(request_id, None) is not None:
+            # It stays among those in flight until the worker has let go of it.
+            if request_id in self._waiting:
                 self._send(Cancel(request_id))
             raise
 

@@ -73,14 +73,12 @@ class WorkerPool:
             asyncio.ensure_future(self._start_one(device, warming)) for device in self._devices
         ]
         try:
-            await asyncio.gather(*starting)
+            ready = (await asyncio.gather(*starting))[0]
         except BaseException:
             # Shielded: a load given up while it fails must not leave a worker behind.
             await asyncio.shield(self._give_up(starting))
             raise
         self._monitor = asyncio.ensure_future(self._watch_over())
-        ready = self._ready[0].ready
-        assert ready is not None  # noqa: S101  # _start_one returned
         return ready
 
     async def infer(
@@ -113,26 +111,27 @@ class WorkerPool:
         workers, self._ready = self._ready, []
         await asyncio.gather(*(worker.stop(self._limits.stop_grace) for worker in workers))
 
-    async def _give_up(self, starting: Sequence[asyncio.Task[None]]) -> None:
+    async def _give_up(self, starting: Sequence[asyncio.Task[Ready]]) -> None:
         for task in starting:
             task.cancel()
         await asyncio.gather(*starting, return_exceptions=True)
         await self.stop()
 
-    async def _start_one(self, device: str, warming: Callable[[], None] = lambda: None) -> None:
+    async def _start_one(self, device: str, warming: Callable[[], None] = lambda: None) -> Ready:
         self._started += 1
         name = f"{self._spec.model}/{self._spec.version}#{self._started}"
         worker = Worker(name)
         most = self._limits.max_message_bytes
         spec = replace(self._spec, device=device, max_answer_bytes=most)
-        await worker.start(self._zygote, spec, most, self._limits.load_timeout, warming)
+        ready = await worker.start(self._zygote, spec, most, self._limits.load_timeout, warming)
         worker.watch(lambda lost: self._replace(lost, device))
         self._ready.append(worker)
+        return ready
 
     def _replace(self, lost: Worker, device: str) -> None:
-        self._ready.remove(lost)
         if self._stopping:
             return
+        self._ready.remove(lost)
         log.error("worker died; restarting it", model=self._spec.model, worker=lost.name,
                   version=self._spec.version, pid=lost.pid)  # fmt: skip
         task = asyncio.ensure_future(self._restart(device))
@@ -144,7 +143,7 @@ class WorkerPool:
             await asyncio.sleep(self._pause())
             try:
                 await self._start_one(device)
-            except LoadError as error:
+            except (LoadError, OSError) as error:  # OSError: out of descriptors, for a while
                 log.error("worker did not come back", model=self._spec.model,
                           version=self._spec.version, reason=str(error))  # fmt: skip
             else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-WINDOW = 60.0
+WINDOW = 600.0  # far more than LONGEST_DELAY, or the back-off would forget itself
 """Deaths are remembered this long, in seconds."""
 
 CRASH_LOOP = 5

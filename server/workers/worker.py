@@ -82,6 +82,8 @@ class Worker:
             raise
         if isinstance(outcome, LoadFailed):
             raise LoadError(await self._explain(outcome))
+        if self._connection.is_lost:  # in the very moment it got ready
+            raise LoadError(DIED_LOADING.reason)
         self.ready = outcome
         return outcome
 

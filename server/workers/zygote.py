@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -48,6 +49,7 @@ class Zygote:
         self._imported: asyncio.Future[None] | None = None
         self._forks: dict[str, asyncio.Future[int]] = {}
         self._exits: dict[int, ExitCallback] = {}
+        self._numbers = itertools.count(1)
         self._starting = asyncio.Lock()
 
     async def fork(
@@ -86,12 +88,22 @@ class Zygote:
         if self._control is None:
             raise self._gone()
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._forks[name] = future
-        socket.send_fds(self._control, [encode_packet(Fork(name))], [worker_fd, log_fd])
+        # A name may come twice, from a load that was given up and the next one of that version.
+        key, control, process = f"{name}~{next(self._numbers)}", self._control, self._process
+        self._forks[key] = future
         try:
+            socket.send_fds(control, [encode_packet(Fork(key))], [worker_fd, log_fd])
             return await asyncio.wait_for(future, self._import_timeout)
+        except TimeoutError:
+            if process is not None and control is self._control:
+                log.error("zygote is hung; killing it", runtime=self.runtime)
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+            raise
+        except OSError as error:  # it died just now, or more is asked of it than fits
+            raise Unavailable(f"{self._gone()} ({error.strerror})") from None
         finally:
-            self._forks.pop(name, None)
+            self._forks.pop(key, None)
 
     async def _ensure_started(self) -> None:
         async with self._starting:
@@ -230,4 +242,7 @@ def kill(pid: int) -> None:
 
 def _environment() -> dict[str, str]:
     """The gateway's environment, less what would mix its packages into another interpreter's."""
-    return {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    own = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    # Else ONNX Runtime starts a thread and opens a database when it is imported; neither survives
+    # a fork.
+    return {"ORT_DISABLE_TELEMETRY": "1", **own}

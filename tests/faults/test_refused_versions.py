@@ -92,11 +92,11 @@ def test_a_version_that_is_too_large_is_refused_with_numbers(at, root):
     folder = add_echo(root, "huge")
     at.until_answers("huge", 1)
 
-    rewrite(folder, footprint_bytes=10**6 * GIB)
-    until(lambda: at.get("/v2/models/huge/ready").status_code == 200)
+    rewrite(folder, footprint_bytes=1000 * GIB, labels={"taken-up": 1})
+    at.until_answers("huge", 1, "taken-up")
     (folder / "2").mkdir()
 
-    reason = at.until_reason("huge", "2", "not enough memory: it needs about 1024000000 MiB")
+    reason = at.until_reason("huge", "2", "not enough memory: it needs about 1024000 MiB")
     assert "(footprint_bytes in model.yaml, 1 worker(s)) and" in reason
     assert "MiB are free. Free some, or set swap: replace in model.yaml" in reason
     assert (at.states("huge"), at.answers("huge")) == ({"1": "READY", "2": "UNAVAILABLE"}, "1")
