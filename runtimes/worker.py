@@ -57,7 +57,9 @@ def run(sock: socket.socket, runtime: Runtime) -> None:
         raise ProtocolError(f"expected load first, got {type(first).__name__}")
     outbox = Outbox(sock)
     loaded = threading.Event()
-    threading.Thread(target=_end_with_gateway, args=(sock, loaded), daemon=True, name="watch").start()
+    threading.Thread(
+        target=_end_with_gateway, args=(sock, loaded), daemon=True, name="watch"
+    ).start()
     model = _load(outbox, runtime, first.spec)
     loaded.set()
     if model is None:

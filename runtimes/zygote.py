@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import selectors
 import signal
 import socket
@@ -22,6 +23,7 @@ from runtimes.contract.spawn import (
     Exited,
     Fork,
     Forked,
+    ForkFailed,
     Imported,
     ImportFailed,
     Packet,
@@ -32,6 +34,7 @@ from runtimes.registry import create_runtime
 from runtimes.runtime import Runtime
 from runtimes.worker import run
 
+_PATH = re.compile(r"(?:/[\w.+@~-]+){2,}")
 WORKER_OOM_SCORE = 500  # the kernel should end a worker before the gateway
 
 
@@ -46,7 +49,9 @@ def serve(control: socket.socket, runtime_name: str) -> int:
         runtime.preload()
     except Exception as error:
         traceback.print_exc()
-        _tell(control, ImportFailed(f"{type(error).__name__}: {error}"[:1000]))
+        # The index shows it to clients: where things lie is none of their business.
+        text = _PATH.sub("…", f"{type(error).__name__}: {error}")
+        _tell(control, ImportFailed(text[:1000]))
         return 1
     _tell(control, Imported())
     wakeup = _wake_on_child_exit()
@@ -72,13 +77,17 @@ def _answer(control: socket.socket, runtime: Runtime) -> bool:
     if not isinstance(packet, Fork) or len(descriptors) != 2:
         raise ProtocolError("expected a fork with two file descriptors")
     worker_fd, log_fd = descriptors
-    pid = os.fork()
-    if pid == 0:
-        control.close()
-        _become_worker(packet.name, runtime, worker_fd, log_fd)
+    try:
+        pid = os.fork()
+    except OSError as error:
+        _tell(control, ForkFailed(packet.name, error.strerror or "fork failed"))
+    else:
+        if pid == 0:
+            control.close()
+            _become_worker(packet.name, runtime, worker_fd, log_fd)
+        _tell(control, Forked(packet.name, pid))
     os.close(worker_fd)
     os.close(log_fd)
-    _tell(control, Forked(packet.name, pid))
     return True
 
 

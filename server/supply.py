@@ -110,13 +110,13 @@ class Supply:
         """
         entry = self._listing.models.get(settings.name)
         if entry is None:
-            raise LoadError("its model is no longer in a model repository")
+            raise LoadError("its model is no longer in a model repository", "artifact")
         try:
             artifact = locate(replace(entry, settings=settings, error=""), version)
             if reason := verify_version(entry, version):
-                raise LoadError(reason)
+                raise LoadError(reason, "artifact")
         except RepositoryError as error:
-            raise LoadError(error.reason) from None
+            raise LoadError(error.reason, "artifact") from None
         self._loaded[settings.name, version] = entry.fingerprints.get(version, "")
         spec = spec_of(settings, version, artifact, self._cpus, entry)
         return Supplied(spec, devices_of(settings), entry.sizes.get(version, 0))

@@ -1,7 +1,8 @@
 """What the gateway and a zygote say to each other: one JSON list per packet, no tensors.
 
 gateway -> zygote    fork NAME, with two file descriptors: the worker's socket and its log pipe
-zygote -> gateway    imported, or failed REASON; then forked NAME PID and exited PID STATUS
+zygote -> gateway    imported, or failed REASON; then forked NAME PID or fork failed
+                         NAME REASON, and exited PID STATUS
 """
 
 from __future__ import annotations
@@ -42,6 +43,14 @@ class Forked:
 
 
 @dataclass(frozen=True, slots=True)
+class ForkFailed:
+    """Worker `name` could not be started, for want of memory or processes."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Exited:
     """Worker `pid` is gone; `status` is its exit code, negative for the signal that ended it."""
 
@@ -49,10 +58,10 @@ class Exited:
     status: int
 
 
-Packet = Fork | Imported | ImportFailed | Forked | Exited
+Packet = Fork | Imported | ImportFailed | Forked | ForkFailed | Exited
 
 _KINDS: dict[str, type[Packet]] = {
-    kind.__name__: kind for kind in (Fork, Imported, ImportFailed, Forked, Exited)
+    kind.__name__: kind for kind in (Fork, Imported, ImportFailed, Forked, ForkFailed, Exited)
 }
 
 

@@ -29,7 +29,8 @@ class Transition:
     """A version went from `source` to `target` at `time` (Unix seconds).
 
     `seconds` is how long it had been in `source`, `cause` who or what asked for the version to be
-    loaded or unloaded, `reason` what went wrong where something did.
+    loaded or unloaded, `reason` what went wrong where something did, and `kind` that in one word
+    (workers.worker.LoadError has the list).
     """
 
     time: float
@@ -40,15 +41,16 @@ class Transition:
     seconds: float
     reason: str = ""
     cause: str = ""
+    kind: str = ""
 
 
 class TransitionMeter(Protocol):
     """What counts transitions."""
 
     def transition(
-        self, model: str, version: int, source: str, target: str, seconds: float
+        self, model: str, version: int, source: str, target: str, seconds: float, kind: str = ""
     ) -> None:
-        """Count one, `seconds` having been spent in `source`."""
+        """Count one, `seconds` having been spent in `source`; `kind` of a failure."""
 
 
 class History:
@@ -62,8 +64,9 @@ class History:
         """Keep, count and log one transition; `details` only go into the log."""
         self._entries.append(entry)
         self._meter.transition(
-            entry.model, entry.version, entry.source.value, entry.target.value, entry.seconds
-        )
+            entry.model, entry.version, entry.source.value, entry.target.value, entry.seconds,
+            entry.kind,
+        )  # fmt: skip
         if event := _EVENTS.get(entry.target):
             extra = {"reason": entry.reason} if entry.reason else {}
             level = log.error if entry.target is State.FAILED else log.info

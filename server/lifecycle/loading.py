@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -48,6 +49,8 @@ class Loader:
         self._make_pool = make_pool
         self._recorders = recorders
         self._free = free
+        self._room = asyncio.Lock()
+        self._reserved = 0
 
     async def load(self, version: ModelVersion, previous: ModelVersion | None) -> None:
         """Load `version`, which is LOADING; on return it can answer. Raises LoadError.
@@ -59,13 +62,18 @@ class Loader:
             lambda: self._find(version.settings, version.version), "find-version"
         )
         version.runtime = supplied.spec.runtime
-        # NVML may take its time, too.
-        await in_background(
-            lambda: self._make_sure_of_room(version, supplied, previous), "room-check"
-        )
-        pool = self._make_pool(supplied)
-        version.ready = await pool.start(lambda: _warming(version))
-        version.pool = pool
+        async with self._room:
+            # NVML may take its time, too.
+            needed = await in_background(
+                lambda: self._make_sure_of_room(version, supplied, previous), "room-check"
+            )
+            self._reserved += needed
+        try:
+            pool = self._make_pool(supplied)
+            version.ready = await pool.start(lambda: _warming(version))
+            version.pool = pool
+        finally:
+            self._reserved -= needed
         version.recorder = self._recorders.of(version.settings.name, version.version)
 
     def forget(self, model: str, version: int) -> None:
@@ -86,26 +94,33 @@ class Loader:
 
     def _make_sure_of_room(
         self, version: ModelVersion, supplied: Supplied, previous: ModelVersion | None
-    ) -> None:
-        """Compare what the version needs with what is free, in the host and on each of its GPUs."""
+    ) -> int:
+        """Compare what the version needs with what is free, in the host and on each of its GPUs.
+
+        Returns the bytes it needs of the host; those of loads under way do not count as free.
+        """
         settings, artifact = version.settings, supplied.artifact_bytes
         pids = previous.pool.pids if previous is not None and previous.pool is not None else []
         used = [size for pid in pids if (size := private_memory(pid)) is not None]
         need = estimate(settings.footprint_bytes, max(used, default=None), artifact)
-        self._refuse(version, refusal(need, len(supplied.devices), self._free()))
+        free = self._free()
+        left = None if free is None else max(0, free - self._reserved)
+        self._refuse(version, refusal(need, len(supplied.devices), left))
+        needed = need.bytes * len(supplied.devices)
         # `auto` is the first GPU where there is one.
         gpus = ["cuda:0" if device == "auto" else device for device in supplied.devices]
         for gpu in sorted({device for device in gpus if device != "cpu"}):
             held = [size for pid in pids if (size := gpu_memory_of(pid, gpu)) is not None]
             need = estimate(None, max(held, default=None), artifact)
-            free = free_gpu_memory(gpu)
-            self._refuse(version, refusal(need, gpus.count(gpu), free, f"on {gpu}"))
+            on_gpu = free_gpu_memory(gpu)
+            self._refuse(version, refusal(need, gpus.count(gpu), on_gpu, f"on {gpu}"))
+        return needed
 
     def _refuse(self, version: ModelVersion, reason: str) -> None:
         if reason and version.settings.swap is SwapPolicy.REPLACE:
             reason = reason.partition(". Free some")[0]
         if reason:
-            raise LoadError(reason)
+            raise LoadError(reason, "memory")
 
 
 def _warming(version: ModelVersion) -> None:

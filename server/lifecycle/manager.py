@@ -236,19 +236,22 @@ class LifecycleManager:
             await self._loader.load(version, model.routes.get(""))
             if version.state is State.UNLOADING:  # abandoned in the very moment it got ready
                 await self._end(version)
+            elif self._stopping:
+                version.move(State.UNLOADING, "the server is stopping")
+                await self._end(version)
             else:
                 version.move(State.READY)
         except LoadError as error:
-            self._failed(version, str(error))
+            self._failed(version, str(error), error.kind)
         except asyncio.CancelledError:
             if version.state is not State.UNLOADING:
                 version.move(State.UNLOADING, "the server is stopping")
             version.move(State.ENDED)
         except Exception as error:
             log.exception("loading failed unexpectedly. This is a bug.", model=model.name)
-            self._failed(version, f"internal error: {type(error).__name__}")
+            self._failed(version, f"internal error: {type(error).__name__}", "internal")
 
-    def _failed(self, version: ModelVersion, reason: str) -> None:
+    def _failed(self, version: ModelVersion, reason: str, kind: str) -> None:
         if version.state is State.UNLOADING:  # abandoned in the very moment it failed
             version.move(State.ENDED)
             return
@@ -259,7 +262,7 @@ class LifecycleManager:
             version.retry_at = self._clock() + delay
             total = self._load_retries + 1
             text = f"{reason} (attempt {version.attempts} of {total}, next in {delay:g} s)"
-        version.move(State.FAILED, text)
+        version.move(State.FAILED, text, kind)
 
     async def _unload(self, version: ModelVersion) -> None:
         try:

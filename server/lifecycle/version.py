@@ -48,14 +48,14 @@ class ModelVersion:
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def move(self, target: State, reason: str = "") -> None:
-        """Go to `target`; raises IllegalMove against the table."""
+    def move(self, target: State, reason: str = "", kind: str = "") -> None:
+        """Go to `target`; raises IllegalMove against the table. `kind` is `reason` in one word."""
         source, self.state, self.reason = self.state, move(self.state, target), reason
         now = time.monotonic()
         seconds, self._since = now - self._since, now
         transition = Transition(
             time=time.time(), model=self.settings.name, version=self.version, source=source,
-            target=target, seconds=seconds, reason=reason, cause=self.cause,
+            target=target, seconds=seconds, reason=reason, cause=self.cause, kind=kind,
         )  # fmt: skip
         self._moved(self, transition)
 

@@ -30,8 +30,8 @@ class LifecycleMeter:
             ("model", "phase"), buckets=PHASE_BUCKETS, registry=registry,
         )  # fmt: skip
         self._failures = Counter(
-            "underway_load_failures", "Loads that failed, by the phase they failed in.",
-            ("model", "phase"), registry=registry,
+            "underway_load_failures", "Loads that failed, by phase and kind of reason.",
+            ("model", "phase", "reason"), registry=registry,
         )  # fmt: skip
         self._changed = Counter(
             "underway_versions_changed_in_place",
@@ -41,16 +41,16 @@ class LifecycleMeter:
         self._loads: Tally[tuple[str, str, str]] = Tally()
 
     def transition(
-        self, model: str, version: int, source: str, target: str, seconds: float
+        self, model: str, version: int, source: str, target: str, seconds: float, kind: str = ""
     ) -> None:
-        """Count one transition, `seconds` having been spent in `source`."""
+        """Count one transition, `seconds` having been spent in `source`; `kind` of a failure."""
         self._count(-1, model, str(version), source)
         self._count(1, model, str(version), target)
         phase = PHASES.get(source)
         if phase is None:
             return
         if target == "FAILED":
-            self._failures.labels(model, phase).inc()
+            self._failures.labels(model, phase, kind).inc()
         else:
             self._phase.labels(model, phase).observe(seconds)
 

@@ -19,9 +19,19 @@ from server.workers.zygote import Zygote
 
 log = structlog.get_logger()
 
+EXIT_WAIT = 5.0
+
 
 class LoadError(Exception):
-    """The worker could not load its model; the text is for the person who published it."""
+    """A version could not be loaded; the text is for the person who published it.
+
+    `kind` is one word for the metrics: `artifact` (what the repository holds), `memory`, `start`
+    (no worker process), `timeout`, `died`, `model` (the runtime refused it) or `internal`.
+    """
+
+    def __init__(self, reason: str, kind: str = "model") -> None:
+        super().__init__(reason)
+        self.kind = kind
 
 
 class Worker:
@@ -66,26 +76,45 @@ class Worker:
         try:
             self.pid, sock = await zygote.fork(self.name, context, self._note_exit)
         except (TimeoutError, Unavailable) as error:
-            raise LoadError(str(error) or "the worker process did not start in time") from None
+            reason = str(error) or "the worker process did not start in time"
+            raise LoadError(reason, "start") from None
         self._watch_process()
         self._connection = await WorkerConnection.open(
             sock, self.name, max_message_bytes, warming, self._note_loss
         )
-        self._connection.load(spec)
         try:
-            outcome = await asyncio.wait_for(asyncio.shield(self._connection.loaded), load_timeout)
-        except TimeoutError:
-            self.kill()
-            raise LoadError(f"not loaded within load_timeout ({load_timeout:g} s)") from None
-        except asyncio.CancelledError:
-            self.kill()
+            self.ready = await self._load(self._connection, spec, load_timeout)
+        except BaseException:
+            # Its memory is free, and another version may count on that, when the process is gone.
+            await asyncio.shield(self._end())
             raise
+        return self.ready
+
+    async def _load(
+        self, connection: WorkerConnection, spec: ModelSpec, load_timeout: float
+    ) -> Ready:
+        connection.load(spec)
+        try:
+            async with asyncio.timeout(load_timeout):
+                outcome = await asyncio.shield(connection.loaded)
+        except TimeoutError:
+            reason = f"not loaded within load_timeout ({load_timeout:g} s)"
+            raise LoadError(reason, "timeout") from None
         if isinstance(outcome, LoadFailed):
-            raise LoadError(await self._explain(outcome))
-        if self._connection.is_lost:  # in the very moment it got ready
-            raise LoadError(DIED_LOADING.reason)
-        self.ready = outcome
+            kind = "died" if outcome is DIED_LOADING else "model"
+            raise LoadError(await self._explain(outcome), kind)
+        if connection.is_lost:  # in the very moment it got ready
+            raise LoadError(DIED_LOADING.reason, "died")
         return outcome
+
+    async def _end(self) -> None:
+        """Kill the process and wait until it is gone."""
+        self.kill()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(EXIT_WAIT):
+                await self.exited.wait()
+        if self._connection is not None:
+            self._connection.close()
 
     def watch(self, on_lost: Callable[[Worker], None]) -> None:
         """Call `on_lost` when the worker dies without having been stopped."""

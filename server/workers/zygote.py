@@ -21,6 +21,7 @@ from runtimes.contract.spawn import (
     Exited,
     Fork,
     Forked,
+    ForkFailed,
     Imported,
     ImportFailed,
     decode_packet,
@@ -47,7 +48,7 @@ class Zygote:
         self._process: asyncio.subprocess.Process | None = None
         self._control: socket.socket | None = None
         self._imported: asyncio.Future[None] | None = None
-        self._forks: dict[str, asyncio.Future[int]] = {}
+        self._forks: dict[str, tuple[asyncio.Future[int], ExitCallback]] = {}
         self._exits: dict[int, ExitCallback] = {}
         self._numbers = itertools.count(1)
         self._starting = asyncio.Lock()
@@ -64,14 +65,13 @@ class Zygote:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         log_fd = await OutputReader.open(context)
         try:
-            pid = await self._ask(name, theirs.fileno(), log_fd)
+            pid = await self._ask(name, theirs.fileno(), log_fd, exited)
         except BaseException:
             ours.close()
             raise
         finally:
             theirs.close()
             os.close(log_fd)
-        self._exits[pid] = exited
         return pid, ours
 
     async def stop(self) -> None:
@@ -84,16 +84,17 @@ class Zygote:
                 self._process.kill()
                 await self._process.wait()
 
-    async def _ask(self, name: str, worker_fd: int, log_fd: int) -> int:
+    async def _ask(self, name: str, worker_fd: int, log_fd: int, exited: ExitCallback) -> int:
         if self._control is None:
             raise self._gone()
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         # A name may come twice, from a load that was given up and the next one of that version.
         key, control, process = f"{name}~{next(self._numbers)}", self._control, self._process
-        self._forks[key] = future
+        self._forks[key] = (future, exited)
         try:
             socket.send_fds(control, [encode_packet(Fork(key))], [worker_fd, log_fd])
-            return await asyncio.wait_for(future, self._import_timeout)
+            async with asyncio.timeout(self._import_timeout):
+                return await future
         except TimeoutError:
             if process is not None and control is self._control:
                 log.error("zygote is hung; killing it", runtime=self.runtime)
@@ -159,11 +160,17 @@ class Zygote:
             case ImportFailed(reason=reason):
                 self._settle(self._cannot_import(reason))
             case Forked(name=name, pid=pid):
-                future = self._forks.get(name)
-                if future is not None and not future.done():
+                future, exited = self._forks.get(name, (None, None))
+                if future is not None and exited is not None and not future.done():
+                    # At once: the next packet may already say that it exited.
+                    self._exits[pid] = exited
                     future.set_result(pid)
                 else:
                     kill(pid)
+            case ForkFailed(name=name, reason=reason):
+                future, _ = self._forks.get(name, (None, None))
+                if future is not None and not future.done():
+                    future.set_exception(Unavailable(f"no worker process: {reason}"))
             case Exited(pid=pid, status=status):
                 if callback := self._exits.pop(pid, None):
                     callback(status)
@@ -182,7 +189,7 @@ class Zygote:
         self._control.close()
         self._control = None
         self._settle(self._gone())
-        for future in self._forks.values():
+        for future, _ in self._forks.values():
             if not future.done():
                 future.set_exception(self._gone())
         self._exits.clear()

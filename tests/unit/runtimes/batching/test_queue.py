@@ -33,15 +33,14 @@ def test_a_closed_queue_gives_out_what_is_left_and_then_ends():
     assert queue.take() is None
 
 
-def test_a_waiting_request_can_be_cancelled_once():
+def test_a_waiting_request_can_be_taken_out_once():
     queue = BatchQueue(Limits())
     queue.put(request(1))
-    queue.cancel(1)
-    queue.cancel(2)
+    queue.put(request(2))
 
-    assert queue.is_cancelled(1)
-    assert not queue.is_cancelled(1)
-    assert not queue.is_cancelled(2)
+    assert queue.cancel(1)
+    assert not queue.cancel(1)
+    assert ids(queue.take()) == [2]
 
 
 def test_take_wakes_up_when_a_request_comes():

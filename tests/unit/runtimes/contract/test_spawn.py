@@ -7,6 +7,7 @@ from runtimes.contract.spawn import (
     Exited,
     Fork,
     Forked,
+    ForkFailed,
     Imported,
     ImportFailed,
     decode_packet,
@@ -15,7 +16,15 @@ from runtimes.contract.spawn import (
 
 
 @pytest.mark.parametrize(
-    "packet", [Fork("m/1#1"), Imported(), ImportFailed("é"), Forked("m/1#1", 42), Exited(42, -9)]
+    "packet",
+    [
+        Fork("m/1#1"),
+        Imported(),
+        ImportFailed("é"),
+        Forked("m/1#1", 42),
+        ForkFailed("m", "no"),
+        Exited(42, -9),
+    ],
 )
 def test_a_packet_comes_back_as_it_was_sent(packet):
     assert decode_packet(encode_packet(packet)) == packet

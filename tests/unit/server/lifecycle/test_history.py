@@ -15,7 +15,7 @@ class Meter:
     def __init__(self):
         self.seen = []
 
-    def transition(self, model, version, source, target, seconds):
+    def transition(self, model, version, source, target, seconds, kind=""):
         self.seen.append((model, version, source, target, seconds))
 
 

@@ -73,10 +73,12 @@ def test_each_phase_of_a_swap_is_timed(meter, registry):
 
 @pytest.mark.parametrize(("state", "phase"), [("LOADING", "load"), ("WARMING", "warm_up")])
 def test_a_failure_is_counted_with_the_phase_it_happened_in(meter, registry, state, phase):
-    go(meter, state, "FAILED")
+    go(meter, "NEW", state)
+    meter.transition("m", 1, state, "FAILED", 0.5, "memory")
 
     labels = {"model": "m", "phase": phase}
-    assert registry.get_sample_value("underway_load_failures_total", labels) == 1
+    of_memory = {**labels, "reason": "memory"}
+    assert registry.get_sample_value("underway_load_failures_total", of_memory) == 1
     assert registry.get_sample_value("underway_swap_phase_seconds_count", labels) is None
 
 
