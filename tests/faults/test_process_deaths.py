@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tests.harness.echo_repository import add_echo, ask
-from tests.harness.server_process import ROOT, serving
+from tests.harness.server_process import ROOT, ServerProcess, serving
 
 
 def workers_of(server, model):
@@ -165,3 +165,61 @@ def test_a_runtime_runs_from_an_environment_without_the_servers_dependencies(
         image = {"name": "image", "datatype": "FP32", "shape": [1, 1, 8, 8], "data": [0.5] * 64}
         answer = httpx.post(f"{server.url}/v2/models/digits-onnx/infer", json={"inputs": [image]})
         assert abs(sum(answer.json()["outputs"][0]["data"]) - 1) < 1e-5
+
+
+def test_a_signal_to_the_whole_process_group_still_finishes_what_is_in_flight(tmp_path):
+    add_echo(tmp_path, "slow", options={"delay_ms": 700})
+    with serving(tmp_path) as server:
+        answers: list[httpx.Response] = []
+        waiting = threading.Thread(target=lambda: answers.append(infer(server, "slow")))
+        waiting.start()
+        metric = f"http://127.0.0.1:{server.metrics_port}/metrics"
+        until(lambda: 'in_flight{model="slow",version="1"} 1.0' in httpx.get(metric).text)
+        for process in psutil.Process(server.process.pid).children(recursive=True):
+            process.terminate()
+
+        assert server.stop() == 0
+
+        waiting.join(10)
+        assert answers[0].status_code == 200
+
+
+def test_the_server_is_not_ready_while_every_worker_is_dead(tmp_path):
+    add_echo(tmp_path, "fragile", options={"crash_on": "?"})
+    with serving(tmp_path) as server:
+        ready = f"{server.url}/v2/health/ready"
+        assert httpx.get(ready).status_code == 200
+        # A worker that cannot start again: its zygote is stopped.
+        (zygote,) = psutil.Process(server.process.pid).children()
+        zygote.suspend()
+        (worker,) = workers_of(server, "fragile")
+        os.kill(worker.pid, signal.SIGKILL)
+
+        until(lambda: httpx.get(ready).status_code == 503)
+        assert httpx.get(f"{server.url}/v2/health/live").status_code == 200
+        zygote.resume()
+        until(lambda: httpx.get(ready).status_code == 200)
+
+
+def test_a_gateway_killed_while_it_loads_leaves_no_process_behind(tmp_path):
+    add_echo(tmp_path, "slow", options={"load_ms": 60_000})
+    server = ServerProcess("--model-repository", str(tmp_path))
+    try:
+        server.wait_for("loading", model="slow")
+        gateway = psutil.Process(server.process.pid)
+        until(lambda: len(gateway.children(recursive=True)) == 2)
+        family = gateway.children(recursive=True)
+    finally:
+        server.process.kill()
+        server.process.wait()
+
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert alive == []
+
+
+def test_a_server_told_to_stop_while_it_loads_stops(tmp_path):
+    add_echo(tmp_path, "slow", options={"load_ms": 60_000})
+    server = ServerProcess("--model-repository", str(tmp_path))
+    server.wait_for("loading", model="slow")
+
+    assert server.stop() == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import time
 from collections.abc import AsyncIterator
 
@@ -289,3 +290,67 @@ def _workers() -> list[psutil.Process]:
         except psutil.NoSuchProcess:
             continue
     return found
+
+
+async def test_requests_given_up_count_until_the_worker_has_let_go_of_them(start):
+    limits = PoolLimits(2, 2**26, 30, 0.2)
+    pool = await start(limits=limits, hang=True)
+    for _ in range(2):
+        with pytest.raises(DeadlineExceeded):
+            await ask(pool, 1, deadline_ns=time.monotonic_ns() + 5 * 10**6)
+
+    # One is being computed, and only that one still counts.
+    await until(lambda: pool._ready[0].in_flight == 1)
+
+
+async def test_two_pools_of_one_version_get_workers_of_their_own(zygotes):
+    spec = ModelSpec("m", 1, "echo", "/", inputs=SPEC)
+    pools = [WorkerPool(spec, ("cpu",), zygotes, LIMITS) for _ in range(6)]
+
+    await asyncio.gather(*(pool.start() for pool in pools))
+
+    assert len({pool.pids[0] for pool in pools}) == 6
+    assert [await ask(pool, n) for n, pool in enumerate(pools)] == [bytes([n]) for n in range(6)]
+    await asyncio.gather(*(pool.stop() for pool in pools))
+
+
+async def test_a_hung_zygote_is_killed_and_the_next_fork_gets_a_new_one():
+    zygotes = Zygotes({}, 5)
+    spec = ModelSpec("m", 1, "echo", "/", inputs=SPEC)
+    first = WorkerPool(spec, ("cpu",), zygotes, LIMITS)
+    await first.start()
+    (zygote,) = [p for p in psutil.Process().children() if "__main__.py" in " ".join(p.cmdline())]
+    zygotes.of("echo")._import_timeout = 0.5
+    zygote.suspend()
+
+    second = WorkerPool(spec, ("cpu",), zygotes, LIMITS)
+    with pytest.raises(LoadError):
+        await second.start()
+    zygotes.of("echo")._import_timeout = 30
+    await until(lambda: not zygote.is_running() or zygote.status() == psutil.STATUS_ZOMBIE)
+    third = WorkerPool(spec, ("cpu",), zygotes, LIMITS)
+    await third.start()
+
+    assert await ask(first, 1) == b"\x01"
+    assert await ask(third, 3) == b"\x03"
+    await asyncio.gather(first.stop(), third.stop())
+    await zygotes.stop()
+
+
+async def test_a_worker_lost_while_descriptors_are_used_up_comes_back_when_they_are_free(
+    start, monkeypatch
+):
+    pool = await start()
+    real, refused = socket.socketpair, []
+
+    def used_up(*arguments):
+        refused.append(1)
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("server.workers.zygote.socket.socketpair", used_up)
+    os.kill(pool.pids[0], signal.SIGKILL)
+    await until(lambda: len(refused) > 1)
+    monkeypatch.setattr("server.workers.zygote.socket.socketpair", real)
+
+    await until(lambda: pool.is_ready)
+    assert await ask(pool, 4) == b"\x04"

@@ -343,6 +343,37 @@ async def test_a_label_on_the_version_rolled_back_goes_along(made):
     assert not loader.pending
 
 
+async def test_rolling_back_works_where_the_policy_names_only_the_version_turned_from(made):
+    manager, loader, _, _ = made
+    only = ModelSettings("m", version_policy=VersionPolicy(None, (5,)))
+    await ready(made, 4, 5, settings=only)
+
+    assert manager.roll_back("m", "test") == 4
+    await turn()
+    assert the_default(manager) == 5
+    loader.succeed(next(iter(loader.pending)))
+    await turn()
+
+    assert states(manager) == {(4, State.READY)}
+
+
+async def test_rolling_back_past_a_newest_version_that_failed_turns_to_the_one_before(made):
+    manager, loader, _, _ = made
+    await ready(made, 1)
+    await ready(made, 1, 2)
+    manager.aspire(M, (1, 2, 3), "test")
+    await turn()
+    loader.fail(next(iter(loader.pending)))
+    await turn()
+
+    assert manager.roll_back("m", "test") == 1
+    await turn()
+    loader.succeed(next(iter(loader.pending)))
+    await turn()
+
+    assert states(manager) == {(1, State.READY)}
+
+
 async def test_there_is_nothing_to_roll_back_to_from_the_first_version(made):
     manager, _, _, _ = made
     await ready(made, 1)
