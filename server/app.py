@@ -73,7 +73,10 @@ class Gateway:
         pool_limits = _pool_limits(settings)
 
         def make_pool(supplied: Supplied) -> WorkerPool:
-            return WorkerPool(supplied.spec, supplied.devices, self._zygotes, pool_limits)
+            return WorkerPool(
+                supplied.spec, supplied.devices, self._zygotes, pool_limits,
+                lambda: in_background(supplied.unchanged, "look-again"),
+            )  # fmt: skip
 
         history = History(meter)
         self._manager = LifecycleManager(

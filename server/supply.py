@@ -16,7 +16,7 @@ from server.lifecycle.states import State
 from server.repository.artifacts import Artifact
 from server.repository.errors import RepositoryError
 from server.repository.listing import ModelEntry, RepositoryListing
-from server.repository.local import ScanMemory, locate, scan, verify_version
+from server.repository.local import ScanMemory, is_unchanged, locate, scan, verify_version
 from server.repository.settings import ModelSettings
 from server.repository.triton_config import parse_triton_json
 from server.telemetry.lifecycle import LifecycleMeter
@@ -119,7 +119,10 @@ class Supply:
             raise LoadError(error.reason, "artifact") from None
         self._loaded[settings.name, version] = entry.fingerprints.get(version, "")
         spec = spec_of(settings, version, artifact, self._cpus, entry)
-        return Supplied(spec, devices_of(settings), entry.sizes.get(version, 0))
+        return Supplied(
+            spec, devices_of(settings), entry.sizes.get(version, 0),
+            unchanged=lambda: is_unchanged(entry, version),
+        )  # fmt: skip
 
     def _offer(
         self,

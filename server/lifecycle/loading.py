@@ -21,12 +21,13 @@ from server.workers.worker import LoadError
 @dataclass(frozen=True, slots=True)
 class Supplied:
     """A version as the repository holds it: a worker's orders, one device per worker, and the
-    artifact's size in bytes.
+    artifact's size in bytes. `unchanged` looks whether its files are still the same.
     """
 
     spec: ModelSpec
     devices: tuple[str, ...]
     artifact_bytes: int
+    unchanged: Callable[[], bool] = lambda: True
 
 
 Find = Callable[[ModelSettings, int], Supplied]

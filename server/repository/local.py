@@ -18,6 +18,7 @@ from server.repository.model_folder import Look
 from server.repository.names import NAME_RULE, is_model_name, shown
 from server.repository.roots import Root, reach
 from server.repository.settings_cache import SettingsCache
+from server.repository.survey import survey
 from server.repository.verify import verify
 from server.repository.versions import Sights
 
@@ -85,6 +86,16 @@ def verify_version(
     Reads all of it: call it in a thread. `cancelled` ends that early.
     """
     return verify(entry.root, version_folder(entry, version), cancelled)
+
+
+def is_unchanged(entry: ModelEntry, version: int) -> bool:
+    """Whether the files of `version` still are as `entry` has them; reads the folder anew."""
+    folder = version_folder(entry, version)
+    try:
+        now = survey(entry.root, confined(entry.root, folder)).fingerprint
+    except RepositoryError:
+        return False
+    return now == entry.fingerprints.get(version, now)
 
 
 def version_folder(entry: ModelEntry, version: int) -> Path:

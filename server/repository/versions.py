@@ -25,11 +25,13 @@ class Sights:
 
     def __init__(self) -> None:
         self._seen: dict[Path, Sight] = {}
+        self._looked_at: set[Path] = set()
 
     def look(
         self, root: Path, folder: Path, *, now: float, quiet_period: float, may_be_empty: bool
     ) -> tuple[Survey, Verdict]:
         """What lies in the resolved `folder`, and whether it is whole; raises RepositoryError."""
+        self._looked_at.add(folder)
         found = survey(root, folder)
         before = self._seen.get(folder)
         if before is not None and before.whole and before.is_same(found):
@@ -47,10 +49,17 @@ class Sights:
         return found, verdict
 
     def keep_only(self, models: Collection[Path]) -> None:
-        """Forget the versions of all models but those whose folders are `models`."""
+        """At the end of a pass, forget what is gone: the versions of all models but those whose
+        folders are `models`, and of those models that were looked at the versions that were not.
+        """
+        # A model that could not be read is as it was, and so are all its versions.
+        read = {folder.parent for folder in self._looked_at}
         self._seen = {
-            folder: sight for folder, sight in self._seen.items() if folder.parent in models
+            folder: sight
+            for folder, sight in self._seen.items()
+            if folder.parent in models and (folder in self._looked_at or folder.parent not in read)
         }
+        self._looked_at.clear()
 
 
 @dataclass(slots=True)

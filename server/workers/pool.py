@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -40,8 +40,15 @@ class PoolLimits:
 class WorkerPool:
     """All workers of one version; `ready` holds those that can be asked."""
 
-    def __init__(self, spec: ModelSpec, devices: tuple[str, ...], zygotes: Zygotes,
-                 limits: PoolLimits) -> None:  # fmt: skip
+    def __init__(
+        self,
+        spec: ModelSpec,
+        devices: tuple[str, ...],
+        zygotes: Zygotes,
+        limits: PoolLimits,
+        unchanged: Callable[[], Awaitable[bool]] | None = None,
+    ) -> None:
+        self._unchanged = unchanged
         self._spec = spec
         self._devices = devices
         self._zygote = zygotes.of(spec.runtime)
@@ -52,6 +59,7 @@ class WorkerPool:
         self._started = 0
         self._deaths: list[float] = []
         self._monitor: asyncio.Task[None] | None = None
+        self._changed = False
         self.trouble = ""
 
     @property
@@ -142,11 +150,17 @@ class WorkerPool:
         while True:
             await asyncio.sleep(self._pause())
             try:
+                if self._unchanged is not None and not await self._unchanged():
+                    # One version must not answer from two contents.
+                    self._changed = True
+                    self.trouble = "its files changed since it was loaded; publish a new version"
+                    raise LoadError(self.trouble, "artifact")
                 await self._start_one(device)
             except (LoadError, OSError) as error:  # OSError: out of descriptors, for a while
                 log.error("worker did not come back", model=self._spec.model,
                           version=self._spec.version, reason=str(error))  # fmt: skip
             else:
+                self.trouble, self._changed = "", False
                 log.info("worker is back", model=self._spec.model, version=self._spec.version)
                 return
 
@@ -155,8 +169,7 @@ class WorkerPool:
         now = asyncio.get_running_loop().time()
         self._deaths = [*recent(self._deaths, now), now]
         delay = restart_delay(len(self._deaths))
-        self.trouble = ""
-        if is_crash_loop(len(self._deaths)):
+        if is_crash_loop(len(self._deaths)) and not self._changed:
             self.trouble = (
                 f"its worker died {len(self._deaths)} times within {WINDOW:g} s; "
                 f"next start in {delay:g} s"

@@ -303,6 +303,26 @@ async def test_requests_given_up_count_until_the_worker_has_let_go_of_them(start
     await until(lambda: pool._ready[0].in_flight == 1)
 
 
+async def test_a_dead_worker_is_not_replaced_by_one_with_other_content(zygotes):
+    same = [True]
+
+    async def unchanged():
+        return same[0]
+
+    spec = ModelSpec("m", 1, "echo", "/", inputs=SPEC)
+    pool = WorkerPool(spec, ("cpu",), zygotes, LIMITS, unchanged)
+    await pool.start()
+    same[0] = False
+    os.kill(pool.pids[0], signal.SIGKILL)
+
+    await until(lambda: "files changed" in pool.trouble)
+    with pytest.raises(Unavailable, match="publish a new version"):
+        await ask(pool, 1)
+    same[0] = True
+    await until(lambda: pool.is_ready)
+    await pool.stop()
+
+
 async def test_two_pools_of_one_version_get_workers_of_their_own(zygotes):
     spec = ModelSpec("m", 1, "echo", "/", inputs=SPEC)
     pools = [WorkerPool(spec, ("cpu",), zygotes, LIMITS) for _ in range(6)]
