@@ -10,6 +10,8 @@ from runtimes.contract.messages import Ready
 from runtimes.contract.tensor import Signature
 from server.lifecycle.history import History
 from server.lifecycle.manager import LifecycleManager
+from server.lifecycle.states import State
+from server.repository.settings import ModelSettings
 from server.telemetry.lifecycle import LifecycleMeter
 from server.telemetry.recorder import Recorders
 from server.workers.worker import LoadError
@@ -91,3 +93,29 @@ async def turn(times=12):
     """Let everything that can run do so."""
     for _ in range(times):
         await asyncio.sleep(0)
+
+
+M = ModelSettings("m")
+
+
+def states(manager, name="m"):
+    return {
+        (load.version, load.state) for load in manager.models[name].loads.values()
+        if load.state is not State.ENDED
+    }  # fmt: skip
+
+
+def the_default(manager, name="m"):
+    found = manager.models[name].routes.get("")
+    return found.version if found else None
+
+
+async def ready(made, *versions, settings=M):
+    """Aspire and load those versions."""
+    manager, loader, _, _ = made
+    manager.aspire(settings, versions, "test")
+    await turn()
+    while loader.pending:
+        for id in list(loader.pending):
+            loader.succeed(id)
+        await turn()
