@@ -45,7 +45,7 @@ class Options:
     share: float = 0.6
     capacity_s: float = 8.0
     steady_s: float = 40.0
-    clients: int = 100
+    clients: int = 300
     rate: float = 0.0
 
 

@@ -276,6 +276,7 @@ class LifecycleManager:
     async def _end(self, version: ModelVersion) -> None:
         if version.pool is not None:
             await version.pool.stop()
+            version.pool = None  # its buffers would stay as long as the version is shown
         version.move(State.ENDED)
 
     def _moved(self, version: ModelVersion, transition: Transition) -> None:

@@ -81,9 +81,10 @@ def test_a_removed_model_is_unloaded_and_may_come_back(at, root):
 
     shutil.rmtree(folder)
 
-    at.until_states("comes-and-goes", v1="UNAVAILABLE")
-    assert at.infer("comes-and-goes").status_code == 503
-    assert at.get("/v2/models/comes-and-goes/ready").status_code == 503
+    at.until_states("comes-and-goes")  # of no version at all
+    assert at.infer("comes-and-goes").status_code == 404
+    assert at.get("/v2/models/comes-and-goes/ready").status_code == 404
+    assert at.history("comes-and-goes")[-1]["target"] == "ENDED"
     add_echo(root, "comes-and-goes")
     at.until_answers("comes-and-goes", 1)
 
@@ -99,7 +100,8 @@ def test_a_version_removed_while_a_request_is_in_it_answers_that_request(at, roo
     at.until_states("leaves", v1="UNLOADING")
     assert at.infer("leaves").status_code == 503
     assert last.result(30).status_code == 200
-    at.until_states("leaves", v1="UNAVAILABLE")
+    at.until_states("leaves")
+    assert at.infer("leaves").status_code == 404
 
 
 # ---- settings ------------------------------------------------------------------------------------

@@ -203,7 +203,7 @@ def test_what_is_removed_while_it_loads_is_given_up(fast, fast_root, what):
 
     shutil.rmtree(folder if what == "model" else folder / "2")
 
-    until(lambda: fast.states(name).get("2") == "UNAVAILABLE")
+    until(lambda: fast.states(name).get("2", "UNAVAILABLE") == "UNAVAILABLE")
     ends = [entry for entry in fast.history(name) if entry["version"] == 2]
     assert [entry["target"] for entry in ends] == ["LOADING", "UNLOADING", "ENDED"]
     assert ends[1]["reason"] == "no longer wanted"

@@ -1,0 +1,231 @@
+"""The operators' page on a double: what is passed on, what is refused, what is answered."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+
+from server.errors import InvalidArgument, NotFound, ServingError
+from server.frontends.admin import MAX_BODY, MAX_HISTORY, create_admin_app
+from server.lifecycle.history import Transition
+from server.lifecycle.states import State
+
+ENTRY = Transition(
+    12.5, "m", 3, State.LOADING, State.FAILED, 0.25, "no such op", "repository", "load"
+)
+
+
+@dataclass
+class Admin:
+    """Takes note of what it is asked; `refusal` answers everything."""
+
+    refusal: Exception | None = None
+    asked: list[tuple[object, ...]] = field(default_factory=list)
+
+    def labels(self, model: str) -> Mapping[str, int]:
+        self._note("labels", model)
+        return {"stable": 3}
+
+    def label(self, model: str, labels: Mapping[str, int | None]) -> None:
+        self._note("label", model, dict(labels))
+
+    async def roll_back(self, model: str) -> int:
+        self._note("roll_back", model)
+        return 2
+
+    def history(self, model: str, limit: int) -> Sequence[Transition]:
+        self._note("history", model, limit)
+        return [ENTRY]
+
+    def _note(self, *call: object) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        self.asked.append(call)
+
+
+@asynccontextmanager
+async def client_of(
+    admin: Admin, registry: CollectorRegistry | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
+    app = create_admin_app(admin, registry or CollectorRegistry())
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("path", "call"),
+    [
+        ("/v2/admin/history", ("history", "", MAX_HISTORY)),
+        ("/v2/admin/history?limit=7", ("history", "", 7)),
+        ("/v2/admin/history?limit=0", ("history", "", 0)),
+        ("/v2/admin/history?limit=999999999", ("history", "", MAX_HISTORY)),
+        ("/v2/admin/models/m/history?limit=1", ("history", "m", 1)),
+        ("/v2/admin/models/a%20b/history", ("history", "a b", MAX_HISTORY)),
+    ],
+)
+async def test_the_history_is_told_whole_or_in_part(path, call):
+    admin = Admin()
+    async with client_of(admin) as client:
+        answer = await client.get(path)
+
+    assert (answer.status_code, admin.asked) == (200, [call])
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json() == {
+        "history": [
+            {
+                "time": 12.5,
+                "model": "m",
+                "version": 3,
+                "source": "LOADING",
+                "target": "FAILED",
+                "seconds": 0.25,
+                "reason": "no such op",
+                "cause": "repository",
+                "kind": "load",
+            }
+        ]
+    }
+
+
+@pytest.mark.parametrize("limit", ["-1", "1.5", "many", "", "1" * 10, "%00"])
+async def test_a_limit_that_is_no_number_is_refused(limit):
+    admin = Admin()
+    async with client_of(admin) as client:
+        answer = await client.get(f"/v2/admin/history?limit={limit}")
+
+    assert (answer.status_code, answer.json()) == (
+        400,
+        {"error": "limit: expected a whole number"},
+    )
+    assert admin.asked == []
+
+
+async def test_labels_are_told():
+    admin = Admin()
+    async with client_of(admin) as client:
+        answer = await client.get("/v2/admin/models/m/labels")
+
+    assert (answer.status_code, answer.json()) == (200, {"labels": {"stable": 3}})
+
+
+async def test_labels_are_moved_in_one_call_and_the_answer_tells_those_there_are():
+    admin = Admin()
+    labels = {"stable": 3, "old": None}
+    async with client_of(admin) as client:
+        answer = await client.post("/v2/admin/models/m/labels", json={"labels": labels})
+
+    assert (answer.status_code, answer.json()) == (200, {"labels": {"stable": 3}})
+    assert admin.asked == [("label", "m", labels), ("labels", "m")]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"", "expected {"),
+        (b"{}", "expected {"),
+        (b'{"labels": {}}', "expected {"),
+        (b'{"labels": [1]}', "expected {"),
+        (b'{"labels": "stable"}', "expected {"),
+        (b'{"labels": {"a": "3"}}', "labels.a: expected a version number or null"),
+        (b'{"labels": {"a": 3.0}}', "labels.a: expected a version number or null"),
+        (b'{"labels": {"a": true}}', "labels.a: expected a version number or null"),
+        (b'{"labels": {"a": 0}}', "labels.a: expected a version number or null"),
+        (b'{"labels": {"a": -1}}', "labels.a: expected a version number or null"),
+        (b"[]", "object"),
+        (b"{", "JSON"),
+        (b"\xff", "JSON"),
+    ],
+)
+async def test_what_are_no_labels_is_refused_before_anybody_is_asked(body, words):
+    admin = Admin()
+    async with client_of(admin) as client:
+        answer = await client.post("/v2/admin/models/m/labels", content=body)
+
+    assert answer.status_code == 400
+    assert words in answer.json()["error"]
+    assert admin.asked == []
+
+
+async def test_a_body_that_is_too_large_is_refused():
+    admin = Admin()
+    async with client_of(admin) as client:
+        answer = await client.post("/v2/admin/models/m/labels", content=b" " * (MAX_BODY + 1))
+
+    assert (answer.status_code, admin.asked) == (413, [])
+
+
+async def test_a_rollback_tells_the_version_it_ended_at():
+    admin = Admin()
+    async with client_of(admin) as client:
+        answer = await client.post("/v2/admin/models/m/rollback")
+
+    assert (answer.status_code, answer.json()) == (200, {"model": "m", "version": 2})
+    assert admin.asked == [("roll_back", "m")]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "status"),
+    [
+        (InvalidArgument("'m' has no version before 1 to roll back to"), 400),
+        (NotFound("Request for unknown model: 'm' is not found"), 404),
+        (RuntimeError("/a/path and a traceback"), 500),
+    ],
+)
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v2/admin/models/m/rollback"),
+        ("POST", "/v2/admin/models/m/labels"),
+        ("GET", "/v2/admin/models/m/labels"),
+        ("GET", "/v2/admin/history"),
+    ],
+)
+async def test_a_refusal_is_one_sentence_as_everywhere(refusal, status, method, path):
+    async with client_of(Admin(refusal)) as client:
+        answer = await client.request(method, path, json={"labels": {"a": 1}})
+
+    told = refusal.message if isinstance(refusal, ServingError) else None
+    assert answer.status_code == status
+    assert set(answer.json()) == {"error"}
+    assert told is None or answer.json()["error"] == told
+    assert "traceback" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/", 404),
+        ("GET", "/v2/models/m", 404),
+        ("POST", "/v2/models/m/infer", 404),
+        ("GET", "/v2/admin/models/m/rollback", 405),
+        ("DELETE", "/v2/admin/models/m/labels", 405),
+        ("POST", "/metrics", 405),
+        ("POST", "/v2/admin/history", 405),
+    ],
+)
+async def test_nothing_else_is_there(method, path, status):
+    admin = Admin()
+    async with client_of(admin) as client:
+        answer = await client.request(method, path)
+
+    assert (answer.status_code, admin.asked) == (status, [])
+
+
+async def test_metrics_are_text_for_prometheus_without_a_redirect():
+    registry = CollectorRegistry()
+    Counter("swaps", "How many.", registry=registry).inc(3)
+    async with client_of(Admin(), registry) as client:
+        plain = await client.get("/metrics")
+        modern = await client.get("/metrics", headers={"accept": "application/openmetrics-text"})
+
+    assert plain.status_code == 200
+    assert plain.headers["content-type"].startswith("text/plain")
+    assert "swaps_total 3.0\n" in plain.text
+    assert modern.headers["content-type"].startswith("application/openmetrics-text")
+    assert modern.text.endswith("# EOF\n")
