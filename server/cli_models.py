@@ -13,6 +13,7 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 TIMEOUT = 600.0
 
@@ -159,7 +160,9 @@ def _reason(refusal: urllib.error.HTTPError) -> str:
 
 
 def _print(columns: str, rows: list[list[str]]) -> None:
-    table = Table(*columns.split())
+    table = Table()
+    for column in columns.split():
+        table.add_column(column, overflow="fold")  # a name cut short could be another's
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(cell) for cell in row))  # as text: brackets in a reason are no markup
     Console().print(table)

@@ -11,6 +11,7 @@ from runtimes.contract.messages import ModelSpec
 from runtimes.contract.tensor import Datatype, Tensor, TensorSpec, pack_bytes
 from runtimes.registry import create_runtime
 from runtimes.runtime import LoadError, ModelError
+from runtimes.sticky import is_sticky
 
 TEXT = (TensorSpec("text", Datatype.BYTES, (-1,)),)
 
@@ -38,6 +39,21 @@ def test_a_poisoned_input_fails_and_others_do_not(trigger):
     with pytest.raises(ModelError, match="told to fail"):
         model.infer([_text(b"fine", b"a poisoned one")], ["text_out"])
     assert model.infer([_text(b"fine")], ["text_out"])[0].data == _text(b"fine").data
+
+
+def test_an_input_may_break_the_device_for_good():
+    model = _load({"sticky_on": "poison"})
+    with pytest.raises(RuntimeError, match="illegal memory access") as caught:
+        model.infer([_text(b"poison")], ["text_out"])
+    assert is_sticky(caught.value)
+    assert model.infer([_text(b"fine")], ["text_out"])[0].data == _text(b"fine").data
+
+
+def test_loading_takes_as_long_as_it_is_told(monkeypatch):
+    slept = []
+    monkeypatch.setattr("runtimes.echo.time.sleep", slept.append)
+    _load({"load_ms": 1500})
+    assert slept == [1.5]
 
 
 def test_loading_fails_with_the_planted_reason():
@@ -68,6 +84,8 @@ def test_the_process_ends_on_demand(options, infers):
     ("options", "message"),
     [
         ({"fail_on": 256}, "'fail_on' is '256', expected a text or a byte"),
+        ({"load_ms": -1}, "expected a whole number of at least 0"),
+        ({"sticky_on": -1}, "'sticky_on' is '-1', expected a text or a byte"),
         ({"delay_ms": -1}, "expected a whole number of at least 0"),
         ({"hang": "later"}, "expected true or false"),
     ],

@@ -100,6 +100,17 @@ def test_a_failed_load_is_refused_with_its_reason_and_the_old_version_serves(at,
     assert (at.answers("declines"), at.states("declines")) == ("1", {"1": "READY"})
 
 
+def test_a_load_call_brings_back_what_was_rolled_back(at, root):
+    add_echo(root, "forgiven", versions=(1, 2))
+    at.load("forgiven")
+    at.roll_back("forgiven")
+    assert at.answers("forgiven") == "1"
+
+    assert at.load("forgiven").status_code == 200
+
+    assert at.answers("forgiven") == "2"
+
+
 def test_unload_waits_for_the_requests_in_flight_and_the_workers_end(at, root):
     add_echo(root, "busy", options={"delay_ms": 1500})
     at.load("busy")

@@ -14,6 +14,7 @@ import pytest
 from protos import inference_pb2 as pb
 from tests.e2e.clients.registry import ALL
 from tests.harness.echo_repository import add_echo, rewrite
+from tests.harness.onnx_models import save_scaling
 from tests.harness.operator import FAST, Operator, until
 from tests.harness.server_process import CLIENT_PYTHON, run_client, serving
 
@@ -296,18 +297,14 @@ def test_a_rollback_to_nothing_is_refused_and_changes_nothing(at, root):
 
 
 def test_a_rollback_to_a_version_that_does_not_load_leaves_the_newer_one_serving(at, root):
-    folder = add_echo(root, "stuck", versions=(1, 2), options={"say": "hello"})
+    save_scaling(root / "stuck/1", 1).write_bytes(b"no model at all")
+    save_scaling(root / "stuck/2", 2)
     at.until_answers("stuck", 2)
-    # Its version folder is replaced by what cannot be loaded: a manifest without its files.
-    name = "x" * 3
-    manifest = f'{{"files": {{"{name}": {{"size": 1, "sha256": "{"0" * 64}"}}}}}}'
-    (folder / "1/x.part").mkdir()
-    (folder / "1/manifest.json").write_text(manifest)
-    at.until_looked(root)
 
     refused = at.roll_back("stuck")
 
     assert refused.status_code == 400
+    assert refused.json()["error"].startswith("load failed for model 'stuck': ")
     assert at.answers("stuck") == "2"
 
 

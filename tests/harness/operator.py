@@ -165,8 +165,9 @@ class Operator:
         return until(lambda: self._with(self.reason(model, version), words))
 
     def until_looked(self, root: Path) -> None:
-        """Wait until all that is in `root` by now was looked at and taken up: put one more model
-        there and wait until it serves. It is loaded only by a look after the one that found it.
+        """Wait until all that is in `root` by now was looked at, by putting one more model there
+        and waiting until it serves: the look that found it has read all others after that. What
+        still has to be quiet for a while is not waited for.
         """
         self._marks += 1
         name = f"mark-{self._marks}"

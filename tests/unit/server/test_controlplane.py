@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from server.config import ModelControl
 from server.controlplane import MAX_LOOKS, ServingControlPlane
 from server.errors import InvalidArgument, NotFound, Unsupported
+from server.lifecycle.states import State
 from server.planes import IndexEntry
 from server.repository.errors import RepositoryError
 from server.supply import Supply
@@ -44,7 +45,7 @@ class World:
         """Let every load end, those of the versions `failing` badly."""
         while self.loader.pending:
             for load in list(self.manager.versions()):
-                if load.id in self.loader.pending:
+                if load.state is State.LOADING:
                     end = self.loader.fail if load.version in failing else self.loader.succeed
                     end(load.id)
             await turn()

@@ -147,3 +147,8 @@ def test_the_default_is_the_newest_ready_aspired_version(snapshots, expected):
 )
 def test_the_pause_between_attempts_doubles_up_to_a_bound(attempt, expected):
     assert retry_delay(attempt, 5.0) == expected
+
+
+@pytest.mark.parametrize("attempt", [1, 2, 100])
+def test_a_first_pause_above_the_bound_is_every_pause(attempt):
+    assert retry_delay(attempt, 3600.0) == 3600
