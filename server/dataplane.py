@@ -10,13 +10,7 @@ from server.inference import InferenceRequest, InferenceResponse, check
 from server.lifecycle.manager import LifecycleManager
 from server.lifecycle.states import State
 from server.lifecycle.version import Handle
-from server.planes import SERVER_NAME as SERVER_NAME
-from server.planes import ControlPlane as ControlPlane
-from server.planes import DataPlane as DataPlane
-from server.planes import IndexEntry as IndexEntry
 from server.planes import ModelMetadata
-from server.statistics import BatchStatistics as BatchStatistics
-from server.statistics import Duration as Duration
 from server.statistics import ModelStatistics
 from server.telemetry.recorder import Recorders
 

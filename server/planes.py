@@ -1,7 +1,7 @@
 """What frontends may ask of the gateway: the data plane about models, the control plane about
-the repository.
+the repository, the admin plane about what operators decide.
 
-Frontends depend on these two protocols alone, so that a frontend is tested with a small double and
+Frontends depend on these protocols alone, so that a frontend is tested with a small double and
 may one day live in a process of its own.
 """
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from runtimes.contract.messages import Infer
 
-NS_PER_US = 1000
-
 BatchKey = tuple[object, ...]
 
 

@@ -100,6 +100,7 @@ class Zygote:
                 log.error("zygote is hung; killing it", runtime=self.runtime)
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
+                self._drop()  # now, so that the next fork does not ask the dead one
             raise
         except OSError as error:  # it died just now, or more is asked of it than fits
             raise Unavailable(f"{self._gone()} ({error.strerror})") from None

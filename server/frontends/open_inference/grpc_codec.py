@@ -145,13 +145,15 @@ def _class_count(output: str, value: ParameterValue) -> int:
 
 def _parameters(given: Mapping[str, pb.InferParameter]) -> dict[str, ParameterValue]:
     """Parameters as plain values; one without a value is an error."""
-    values: dict[str, ParameterValue] = {}
-    for name, parameter in given.items():
-        choice = parameter.WhichOneof("parameter_choice")
-        if choice is None:
-            raise InvalidArgument(f"parameter '{name}' has no value")
-        values[name] = getattr(parameter, choice)
-    return values
+    return {name: getattr(given[name], choice_of(name, given[name])) for name in given}
+
+
+def choice_of(name: str, parameter: pb.InferParameter | pb.ModelRepositoryParameter) -> str:
+    """The field that holds the parameter's value; raises InvalidArgument where none does."""
+    choice: str | None = parameter.WhichOneof("parameter_choice")
+    if choice is None:
+        raise InvalidArgument(f"parameter '{name}' has no value")
+    return choice
 
 
 def _response_parts(response: InferenceResponse, *, final: bool) -> Iterator[Buffer]:

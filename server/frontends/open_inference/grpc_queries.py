@@ -11,7 +11,7 @@ from protos import model_config_pb2
 from runtimes.contract.tensor import TensorSpec
 from server.errors import InvalidArgument, NotFound, Unsupported
 from server.frontends.open_inference.extensions import EXTENSIONS
-from server.frontends.open_inference.grpc_codec import model_name, version_number
+from server.frontends.open_inference.grpc_codec import choice_of, model_name, version_number
 from server.frontends.open_inference.model_config import model_config
 from server.frontends.open_inference.states import protocol_state
 from server.frontends.open_inference.statistics import model_statistics
@@ -130,10 +130,4 @@ def _refuse_repository_name(name: str) -> None:
 def _parameters(
     given: Mapping[str, pb.ModelRepositoryParameter],
 ) -> dict[str, str | bool | int | bytes]:
-    values: dict[str, str | bool | int | bytes] = {}
-    for name, parameter in given.items():
-        choice = parameter.WhichOneof("parameter_choice")
-        if choice is None:
-            raise InvalidArgument(f"parameter '{name}' has no value")
-        values[name] = getattr(parameter, choice)
-    return values
+    return {name: getattr(given[name], choice_of(name, given[name])) for name in given}
