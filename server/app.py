@@ -44,6 +44,10 @@ log = structlog.get_logger()
 IMPORT_TIMEOUT = 120.0
 STOP_GRACE = 10.0
 HEARTBEAT = 1.0
+BREATH = 0.02
+"""Seconds between the steps of a swap. Each step is a burst of work that requests have to wait out
+where CPUs are few; after a pause they wait for one burst at a time, not for all of them."""
+
 START_LOOKS = 5
 """Looks at the repositories before the start goes on without what is still being written."""
 
@@ -80,11 +84,12 @@ class Gateway:
 
         history = History(meter)
         self._manager = LifecycleManager(
-            Loader(self._supply.find, make_pool, recorders),
+            Loader(self._supply.find, make_pool, recorders, breath=BREATH),
             history,
             drain_timeout=settings.drain_timeout,
             load_retries=settings.load_retries,
             retry_first=settings.load_retry_delay,
+            breath=BREATH,
         )
         self._data = ServingDataPlane(self._manager, recorders)
         polls = settings.model_control is ModelControl.POLL
