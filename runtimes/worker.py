@@ -7,6 +7,7 @@ the socket means that the gateway is gone, and ends the process whatever it is d
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import select
 import socket
@@ -67,6 +68,7 @@ def run(sock: socket.socket, runtime: Runtime) -> None:
     if found is None:
         return
     model, ready = found
+    gc.freeze()  # what the model is made of never becomes garbage
     outbox.send(ready)
     queue = BatchQueue(_limits(model, first.spec), batched=model.max_batch_size > 0)
     reader = threading.Thread(
