@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterator, Sequence
 
 from runtimes.batching.assemble import BatchShapeError, join, split
-from runtimes.batching.decide import Waiting
+from runtimes.batching.decide import Limits, Waiting
+from runtimes.batching.padding import padded_rows
 from runtimes.contract.codes import Code
 from runtimes.contract.messages import Failed, Result, Timings
 from runtimes.contract.tensor import MAX_RANK, Tensor
@@ -16,17 +17,23 @@ from runtimes.sticky import DeviceLost, is_sticky
 MAX_REASON = 600
 STICKY = "the model's GPU context is broken and its worker is replaced; send the request again"
 
+ALONE = Limits()
+
 Ending = Result | Failed
 
 
-def execute(model: LoadedModel, batch: Sequence[Waiting], taken_ns: int) -> Iterator[Ending]:
+def execute(
+    model: LoadedModel, batch: Sequence[Waiting], taken_ns: int, limits: Limits = ALONE
+) -> Iterator[Ending]:
     """Compute `batch`; if it fails, compute its members singly, so that only the bad one fails.
+
+    `limits` say how far a batch is filled up.
 
     Raises DeviceLost, after the endings, where the GPU's context is beyond use: only a new process
     helps then.
     """
     try:
-        yield from _together(model, batch, taken_ns)
+        yield from _together(model, batch, taken_ns, limits)
     except Exception as error:  # whatever a model raises must not end the worker
         if is_sticky(error):
             for entry in batch:
@@ -37,7 +44,7 @@ def execute(model: LoadedModel, batch: Sequence[Waiting], taken_ns: int) -> Iter
             yield Failed(batch[0].request.id, blame, _reason(error))
             return
         for single in batch:
-            yield from execute(model, [single], taken_ns)
+            yield from execute(model, [single], taken_ns, limits)
 
 
 def bounded(ending: Ending, max_bytes: int) -> Ending:
@@ -58,15 +65,27 @@ def bounded(ending: Ending, max_bytes: int) -> Ending:
     return Failed(ending.id, Code.TOO_LARGE, text)
 
 
-def _together(model: LoadedModel, batch: Sequence[Waiting], taken_ns: int) -> list[Ending]:
-    inputs = join([entry.request.inputs for entry in batch])
+def _together(
+    model: LoadedModel, batch: Sequence[Waiting], taken_ns: int, limits: Limits
+) -> list[Ending]:
+    parts: Sequence[Sequence[Tensor]] = [entry.request.inputs for entry in batch]
+    if limits.stretch is not None:
+        parts = limits.stretch.fill(parts)
+    rows = sum([entry.rows for entry in batch])
+    total = padded_rows(rows, limits.allowed_rows)
+    inputs = join(parts, total if limits.allowed_rows else 0)
     wanted = batch[0].request.outputs or tuple(spec.name for spec in model.signature.outputs)
     joined_ns = time.monotonic_ns()
     outputs = model.infer(inputs, wanted)
     computed_ns = time.monotonic_ns()
-    shares = _shares(outputs, batch)
+    shares = _shares(outputs, batch, total - rows)
+    if limits.stretch is not None:
+        shares = [
+            limits.stretch.cut(share, entry.request.inputs, part)
+            for share, entry, part in zip(shares, batch, parts, strict=True)
+        ]
     split_ns = time.monotonic_ns()
-    total = sum(entry.rows for entry in batch)
+    filled = sum([len(one.data) for one in inputs]) - sum([entry.size for entry in batch])
     return [
         Result(
             entry.request.id,
@@ -78,16 +97,20 @@ def _together(model: LoadedModel, batch: Sequence[Waiting], taken_ns: int) -> li
                 compute_output_ns=split_ns - computed_ns,
                 batch_rows=total,
                 leads=index == 0,
+                padded_rows=total - rows,
+                padded_bytes=filled,
             ),
         )
         for index, (entry, share) in enumerate(zip(batch, shares, strict=True))
     ]
 
 
-def _shares(outputs: Sequence[Tensor], batch: Sequence[Waiting]) -> list[tuple[Tensor, ...]]:
-    if len(batch) == 1:
+def _shares(
+    outputs: Sequence[Tensor], batch: Sequence[Waiting], padding: int
+) -> list[tuple[Tensor, ...]]:
+    if len(batch) == 1 and not padding:
         return [tuple(outputs)]
-    return split(outputs, [entry.rows for entry in batch])
+    return split(outputs, [*(entry.rows for entry in batch), padding])[: len(batch)]
 
 
 def _reason(error: Exception) -> str:

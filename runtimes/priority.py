@@ -62,7 +62,7 @@ def lowered_priority(patience: float = PATIENCE) -> Iterator[bool]:
 def step_back() -> None:
     """Leave what is still to be done to a lower priority, for good: this process is ending."""
     lowered = min(os.getpriority(os.PRIO_PROCESS, 0) + LOWER_BY, LOWEST)
-    _set_all(lambda thread: _normal(thread, lowered))
+    _set_all(lambda thread: _lower(thread, lowered))
 
 
 def _lose_patience(over: threading.Event, patience: float, lowered: int) -> None:
@@ -105,6 +105,13 @@ def _normal(thread: int, nice: int) -> bool:
     # The niceness first: what is idle does not feel it, and then it is right at once.
     os.setpriority(os.PRIO_PROCESS, thread, nice)
     os.sched_setscheduler(thread, os.SCHED_OTHER, _NONE)
+    return True
+
+
+def _lower(thread: int, nice: int) -> bool:
+    if os.getpriority(os.PRIO_PROCESS, thread) >= nice:
+        return False
+    os.setpriority(os.PRIO_PROCESS, thread, nice)
     return True
 
 

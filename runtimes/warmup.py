@@ -7,10 +7,12 @@ growing arenas) is done here, as part of loading; the time that may take is the 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from runtimes.batching.assemble import BatchShapeError, join, split
-from runtimes.contract.messages import ModelSpec
+from runtimes.batching.padding import Stretch
+from runtimes.contract.messages import Batching, ModelSpec
 from runtimes.contract.tensor import Tensor
 from runtimes.probe import conclusive
 from runtimes.reasons import clean_reason
@@ -28,33 +30,40 @@ class _Refused(LoadError):
     """The model raised an error: proof of a fault only where its inputs are known to be right."""
 
 
-def warm_up(model: LoadedModel, spec: ModelSpec, passes: int) -> str:
+def warm_up(
+    model: LoadedModel, spec: ModelSpec, passes: int, stretch: Stretch | None = None
+) -> str:
     """Run `model` at every batch size, `passes` times each; says in a few words what was run.
+
+    What is made up is also run in every size that `stretch` brings open dimensions to.
 
     With samples, from files or declared, each runs as it is, and the first of each shape also
     repeated or cut to every batch size; any failure is a LoadError. Without samples the inputs are
     made up, and a failure is proof only where no size had to be guessed. With 0 passes nothing is
     made up.
     """
-    sizes = batch_sizes(model.max_batch_size, batched=spec.batching is not None)
+    sizes = batch_sizes(model.max_batch_size, spec.batching)
     if spec.warmup or spec.warmup_files:
         return _with_samples(model, spec, sizes, max(1, passes))
     if passes == 0:
         return "not needed"
-    return _with_made_up_inputs(model, spec, sizes, passes)
+    return _with_made_up_inputs(model, spec, sizes, passes, stretch)
 
 
-def batch_sizes(max_batch_size: int, batched: bool) -> tuple[int, ...]:
+def batch_sizes(max_batch_size: int, batching: Batching | None) -> tuple[int, ...]:
     """The rows to warm up with, ascending; none for a model without a batch dimension.
 
-    Where requests are joined: powers of two, and the largest batch. What lies between is as good
+    Where requests are joined: the sizes batches are filled up to, if there are any. Else powers of
+    two, and the largest batch. What lies between is as good
     as warm, because frameworks prepare for classes of sizes or for any size. Otherwise a request
     runs with the rows it comes with, usually one, and samples tell of others.
     """
     if max_batch_size == 0:
         return ()
-    if not batched:
+    if batching is None:
         return (1,)
+    if batching.allowed_sizes:
+        return batching.allowed_sizes
     powers = (1 << power for power in range(max_batch_size.bit_length()))
     return tuple(sorted({*powers, max_batch_size}))
 
@@ -78,24 +87,40 @@ def _with_samples(model: LoadedModel, spec: ModelSpec, sizes: Sequence[int], pas
 
 
 def _with_made_up_inputs(
-    model: LoadedModel, spec: ModelSpec, sizes: Sequence[int], passes: int
+    model: LoadedModel,
+    spec: ModelSpec,
+    sizes: Sequence[int],
+    passes: int,
+    stretch: Stretch | None,
 ) -> str:
     row = synthesised(model.signature)
     if row is None:
         return "skipped: the inputs are very large"
     if not row:
         return "skipped: there are no inputs"
-    affordable = _affordable(sizes, row)
-    batches = (_resized(row, rows) for rows in affordable) if sizes else [row]
+    affordable: list[int] = []
     try:
-        for batch in batches:
-            _run(model, spec, "warm-up on made-up inputs", batch, passes)
+        for one in _in_buckets(row, stretch):
+            affordable = _affordable(sizes, one)
+            batches = (_resized(one, rows) for rows in affordable) if sizes else [one]
+            for batch in batches:
+                _run(model, spec, "warm-up on made-up inputs", batch, passes)
     except _Refused as error:
         if conclusive(model.signature):
             raise
         print(f"inconclusive, as sizes had to be guessed: {error}", flush=True)
         return f"inconclusive: {error}"
     return f"made-up inputs{_listed(affordable)}"
+
+
+def _in_buckets(row: Request, stretch: Stretch | None) -> Iterator[Request]:
+    """`row`, which has 1 for every open dimension, in each size these are brought to."""
+    if stretch is None or not stretch.padding.buckets:
+        yield row
+        return
+    for bucket in stretch.padding.buckets:
+        padding = replace(stretch.padding, buckets=(bucket,))
+        yield tuple(replace(stretch, padding=padding).fill([row])[0])
 
 
 def _samples(

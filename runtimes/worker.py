@@ -17,7 +17,9 @@ import traceback
 from collections.abc import Iterator
 
 from runtimes.batching.decide import Limits, expired
-from runtimes.batching.queue import BatchQueue
+from runtimes.batching.filled import Filled
+from runtimes.batching.padding import stretch
+from runtimes.batching.queue import BatchQueue, QueueFull
 from runtimes.contract.codes import Code
 from runtimes.contract.frames import FrameReader, frame
 from runtimes.contract.messages import (
@@ -47,6 +49,8 @@ MAX_BUFFERS = 512  # below the kernel's limit on buffers in one sendmsg
 LOST_GATEWAY = 3  # exit code
 CANCELLED = "cancelled by the client"
 
+Loaded = tuple[LoadedModel, Limits, Ready]
+
 
 def run(sock: socket.socket, runtime: Runtime) -> None:
     """Serve one model over `sock` until told to stop."""
@@ -67,15 +71,20 @@ def run(sock: socket.socket, runtime: Runtime) -> None:
         loaded.set()
     if found is None:
         return
-    model, ready = found
+    model, limits, ready = found
     gc.freeze()  # what the model is made of never becomes garbage
     outbox.send(ready)
-    queue = BatchQueue(_limits(model, first.spec), batched=model.max_batch_size > 0)
+    queue = BatchQueue(
+        limits,
+        batched=model.max_batch_size > 0,
+        max_rows=first.spec.max_queue_rows,
+        max_bytes=first.spec.max_queue_bytes,
+    )
     reader = threading.Thread(
         target=_read, args=(messages, queue, outbox), daemon=True, name="reader"
     )
     reader.start()
-    _compute(outbox, model, queue, first.spec.max_answer_bytes)
+    _compute(outbox, model, queue, limits, first.spec.max_answer_bytes)
     step_back()  # giving back a large model's memory takes its time, too
 
 
@@ -88,7 +97,7 @@ def _end_with_gateway(sock: socket.socket, loaded: threading.Event) -> None:
             os._exit(LOST_GATEWAY)
 
 
-def _load(outbox: Outbox, runtime: Runtime, spec: ModelSpec) -> tuple[LoadedModel, Ready] | None:
+def _load(outbox: Outbox, runtime: Runtime, spec: ModelSpec) -> Loaded | None:
     try:
         return _loaded(outbox, runtime, spec)
     except LoadError as error:
@@ -100,32 +109,50 @@ def _load(outbox: Outbox, runtime: Runtime, spec: ModelSpec) -> tuple[LoadedMode
         return None
 
 
-def _loaded(outbox: Outbox, runtime: Runtime, spec: ModelSpec) -> tuple[LoadedModel, Ready]:
+def _loaded(outbox: Outbox, runtime: Runtime, spec: ModelSpec) -> Loaded:
     started = time.monotonic_ns()
     model = runtime.load(spec)
+    limits = _limits(model, spec)
     loaded = time.monotonic_ns()
     outbox.send(Warming())
-    facts = {**model.facts, "warm-up": warm_up(model, spec, runtime.warmup_passes)}
-    if passed := check_golden(model, spec):
+    served = Filled(model, limits)
+    warm = warm_up(served, spec, runtime.warmup_passes, limits.stretch)
+    facts = {**model.facts, "warm-up": warm}
+    if passed := check_golden(served, spec):
         facts["golden checks passed"] = str(passed)
-    return model, Ready(
-        signature=model.signature,
-        max_batch_size=model.max_batch_size,
-        device=model.device,
-        load_ns=loaded - started,
-        warmup_ns=time.monotonic_ns() - loaded,
-        facts=facts,
+    return (
+        model,
+        limits,
+        Ready(
+            signature=served.signature,
+            max_batch_size=model.max_batch_size,
+            device=model.device,
+            load_ns=loaded - started,
+            warmup_ns=time.monotonic_ns() - loaded,
+            facts=facts,
+        ),
     )
 
 
 def _limits(model: LoadedModel, spec: ModelSpec) -> Limits:
-    """Requests are joined only where the settings ask for it."""
+    """Requests are joined only where the settings ask for it. Raises LoadError."""
     if spec.batching is None:
         return Limits()
-    return Limits(model.max_batch_size, spec.batching.max_queue_delay_us * NS_PER_US)
+    try:
+        padding = stretch(spec.batching.pad, model.signature)
+    except ValueError as error:
+        raise LoadError(str(error)) from None
+    return Limits(
+        model.max_batch_size,
+        spec.batching.max_queue_delay_us * NS_PER_US,
+        spec.batching.allowed_sizes,
+        padding,
+    )
 
 
-def _compute(outbox: Outbox, model: LoadedModel, queue: BatchQueue, max_answer_bytes: int) -> None:
+def _compute(
+    outbox: Outbox, model: LoadedModel, queue: BatchQueue, limits: Limits, max_answer_bytes: int
+) -> None:
     while (batch := queue.take()) is not None:
         now = time.monotonic_ns()
         outbox.busy_since_ns = now
@@ -138,7 +165,7 @@ def _compute(outbox: Outbox, model: LoadedModel, queue: BatchQueue, max_answer_b
             else:
                 alive.append(entry)
         if alive:
-            for ending in execute(model, alive, now):
+            for ending in execute(model, alive, now, limits):
                 outbox.send(bounded(ending, max_answer_bytes))
         outbox.busy_since_ns = 0
 
@@ -149,7 +176,10 @@ def _read(messages: Iterator[Message], queue: BatchQueue, outbox: Outbox) -> Non
         for message in messages:
             match message:
                 case Infer():
-                    queue.put(message)
+                    try:
+                        queue.put(message)
+                    except QueueFull as full:
+                        outbox.send(Failed(message.id, Code.OVERLOADED, str(full)))
                 case Cancel(id=request_id):
                     if queue.cancel(request_id):
                         outbox.send(Failed(request_id, Code.CANCELLED, CANCELLED))

@@ -205,6 +205,8 @@ def spec_of(
         outputs=settings.outputs,
         max_batch_size=settings.max_batch_size,
         batching=settings.batching,
+        max_queue_rows=settings.max_queue_rows,
+        max_queue_bytes=settings.max_queue_bytes,
         warmup=settings.warmup,
         warmup_files=entry.warmup_files,
         golden_files=entry.golden_files,

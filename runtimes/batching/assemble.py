@@ -7,6 +7,7 @@ copy in, none out, and BYTES tensors need no decoding.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 
 from runtimes.contract.tensor import (
     Buffer,
@@ -22,18 +23,35 @@ class BatchShapeError(Exception):
     """The model's output does not have one row per input row, so it cannot be shared out."""
 
 
-def join(parts: Sequence[Sequence[Tensor]]) -> tuple[Tensor, ...]:
-    """One tensor per input from `parts` (requests with equal names, datatypes, trailing shapes)."""
-    if len(parts) == 1:
+def join(parts: Sequence[Sequence[Tensor]], rows: int = 0) -> tuple[Tensor, ...]:
+    """One tensor per input from `parts` (requests with equal names, datatypes, trailing shapes).
+
+    Where they have fewer than `rows` rows, the last one is repeated: a model takes what it has
+    just taken.
+    """
+    found = sum(part[0].shape[0] for part in parts) if rows else 0
+    more = rows - found if found else 0
+    if len(parts) == 1 and more <= 0:
         return tuple(parts[0])
     joined = []
     for tensors in zip(*parts, strict=True):
         first = tensors[0]
-        rows = sum(tensor.shape[0] for tensor in tensors)
+        total = sum([tensor.shape[0] for tensor in tensors])
+        buffers = [tensor.data for tensor in tensors]
+        if more > 0:
+            last = next(tensor for tensor in reversed(tensors) if tensor.shape[0])
+            buffers.append(bytes(_last_row(last)) * more)
+            total += more
         # A bytearray, because PyTorch takes only writable memory without a copy.
-        data = bytearray().join([tensor.data for tensor in tensors])
-        joined.append(Tensor(first.name, first.datatype, (rows, *first.shape[1:]), data))
+        data = bytearray().join(buffers)
+        joined.append(Tensor(first.name, first.datatype, (total, *first.shape[1:]), data))
     return tuple(joined)
+
+
+def _last_row(tensor: Tensor) -> memoryview:
+    view = memoryview(tensor.data)
+    before = tensor.shape[0] - 1
+    return view[_row_ends(tensor, (before,))[0] :]
 
 
 def split(outputs: Sequence[Tensor], rows: Sequence[int]) -> list[tuple[Tensor, ...]]:
@@ -53,19 +71,17 @@ def split(outputs: Sequence[Tensor], rows: Sequence[int]) -> list[tuple[Tensor, 
 
 def _slices(tensor: Tensor, rows: Sequence[int]) -> list[Buffer]:
     view = memoryview(tensor.data)
-    ends = _bytes_ends(tensor) if tensor.datatype is Datatype.BYTES else None
-    per_row = element_count(tensor.shape[1:])
-    slices: list[Buffer] = []
-    start = element = 0
-    for count in rows:
-        if ends is None:
-            end = start + (byte_size(tensor.datatype, (count, *tensor.shape[1:])) or 0)
-        else:
-            element += count * per_row
-            end = ends[element]
-        slices.append(view[start:end])
-        start = end
-    return slices
+    ends = [0, *_row_ends(tensor, tuple(accumulate(rows)))]
+    return [view[start:end] for start, end in pairwise(ends)]
+
+
+def _row_ends(tensor: Tensor, rows: Sequence[int]) -> list[int]:
+    """Where each of the `rows`, counted from 1, ends in the buffer; 0 is its beginning."""
+    if tensor.datatype is Datatype.BYTES:
+        ends, per_row = _bytes_ends(tensor), element_count(tensor.shape[1:])
+        return [ends[row * per_row] for row in rows]
+    size = byte_size(tensor.datatype, tensor.shape[1:]) or 0
+    return [row * size for row in rows]
 
 
 def _bytes_ends(tensor: Tensor) -> list[int]:

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
+from bisect import insort_right
 from collections.abc import Callable
+from operator import attrgetter
 
-from runtimes.batching.decide import Limits, Waiting, next_batch, waiting
+from runtimes.batching.decide import Limits, Waiting, next_batch, too_full, waiting
 from runtimes.contract.messages import Infer
+
+_TURN = attrgetter("turn_ns")
+
+
+class QueueFull(Exception):
+    """A request cannot wait here: the bounds are reached."""
 
 
 class BatchQueue:
-    """First come, first served; `take` blocks for the next batch. Owned by one worker.
+    """Whose turn it is first, goes first; `take` blocks for the next batch. Owned by one worker.
 
-    `batched` says that the first dimension of every input is rows, joined or not.
+    `batched` says that the first dimension of every input is rows, joined or not. No more than
+    `max_rows` rows and `max_bytes` bytes may wait, 0 for no bound.
     """
 
     def __init__(
@@ -23,19 +31,30 @@ class BatchQueue:
         clock: Callable[[], int] = time.monotonic_ns,
         *,
         batched: bool = True,
+        max_rows: int = 0,
+        max_bytes: int = 0,
     ) -> None:
         self._limits = limits
         self._clock = clock
         self._batched = batched
-        self._waiting: deque[Waiting] = deque()
+        self._max_rows = max_rows
+        self._max_bytes = max_bytes
+        self._waiting: list[Waiting] = []
+        self._rows = 0
+        self._bytes = 0
         self._closed = False
         self._changed = threading.Condition()
 
     def put(self, request: Infer) -> None:
-        """Add a request at the end."""
-        entry = waiting(request, self._clock(), self._batched)
+        """Add a request in its turn; raises QueueFull."""
+        entry = waiting(request, self._clock(), self._batched, self._limits.stretch)
         with self._changed:
-            self._waiting.append(entry)
+            reason = too_full(self._rows, self._bytes, entry, self._max_rows, self._max_bytes)
+            if reason:
+                raise QueueFull(reason)
+            insort_right(self._waiting, entry, key=_TURN)
+            self._rows += entry.rows
+            self._bytes += entry.size
             self._changed.notify()
 
     def cancel(self, request_id: int) -> bool:
@@ -43,7 +62,7 @@ class BatchQueue:
         with self._changed:
             for index, entry in enumerate(self._waiting):
                 if entry.request.id == request_id:
-                    del self._waiting[index]
+                    self._remove((index,))
                     return True
             return False
 
@@ -54,7 +73,7 @@ class BatchQueue:
             self._changed.notify()
 
     def take(self) -> list[Waiting] | None:
-        """The next batch, oldest first; None when closed and empty."""
+        """The next batch, in order; None when closed and empty."""
         with self._changed:
             while True:
                 if not self._waiting:
@@ -70,10 +89,12 @@ class BatchQueue:
 
     def _remove(self, indices: tuple[int, ...]) -> list[Waiting]:
         chosen = [self._waiting[index] for index in indices]
-        if indices[-1] == len(indices) - 1:
-            for _ in indices:
-                self._waiting.popleft()
+        if indices[-1] - indices[0] == len(indices) - 1:
+            del self._waiting[indices[0] : indices[-1] + 1]
         else:
             for index in reversed(indices):
                 del self._waiting[index]
+        for entry in chosen:
+            self._rows -= entry.rows
+            self._bytes -= entry.size
         return chosen

@@ -23,13 +23,34 @@ class ProtocolError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Padding:
+    """How inputs of different sizes are made to fit together in their open dimensions.
+
+    They are filled with `value` up to the smallest of the ascending `buckets` that holds them, or
+    to the largest of the batch where there are none. `mask` names an input of the model that the
+    worker makes where a request brings none: 1 for what is real, 0 for what was filled in.
+    """
+
+    value: float = 0
+    buckets: tuple[int, ...] = ()
+    mask: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Batching:
     """How requests are joined: up to `max_batch_size` rows, waiting at most `max_queue_delay_us`.
 
-    A delay of 0 still joins what is already waiting.
+    A delay of 0 still joins what is already waiting. Batches are filled up to one of the ascending
+    `allowed_sizes`, where there are any; the last of them is `max_batch_size`.
     """
 
     max_queue_delay_us: int = 0
+    allowed_sizes: tuple[int, ...] = ()
+    pad: Padding | None = None
+
+
+HIGH_PRIORITY = 1
+"""The priority of requests that go first; all others are alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +73,8 @@ class ModelSpec:
     `fp32`, `tf32` or `fp16`; `device` is `auto`, `cpu` or `cuda:N`. `warmup_files` are recorded
     requests to run before the worker is ready, `golden_files` requests with the answers they must
     get; both absolute paths. An answer of more than `max_answer_bytes` is not sent: the gateway
-    would cut the connection.
+    would cut the connection. Requests that wait may have `max_queue_rows` rows and
+    `max_queue_bytes` bytes together, 0 for no bound; one alone is always let in.
     """
 
     model: str
@@ -70,6 +92,8 @@ class ModelSpec:
     warmup_files: tuple[str, ...] = ()
     golden_files: tuple[str, ...] = ()
     max_answer_bytes: int = 2**40
+    max_queue_rows: int = 0
+    max_queue_bytes: int = 0
     options: Mapping[str, OptionValue] = field(default_factory=dict)
 
 
@@ -87,13 +111,15 @@ class Load:
 class Infer:
     """Compute `outputs` (empty means all) from `inputs`; answered by Result or Failed.
 
-    `deadline_ns` is on the machine's monotonic clock, 0 where there is none.
+    `deadline_ns` is on the machine's monotonic clock, 0 where there is none. Requests of
+    HIGH_PRIORITY go before others.
     """
 
     id: int
     inputs: tuple[Tensor, ...]
     outputs: tuple[str, ...] = ()
     deadline_ns: int = 0
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +179,10 @@ class LoadFailed:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Where a request's time in the worker went, in nanoseconds, and how many rows it ran with."""
+    """Where a request's time in the worker went, in nanoseconds, and how many rows it ran with.
+
+    `padded_rows` of the `batch_rows`, and `padded_bytes` of the batch's inputs, were filled in.
+    """
 
     queue_ns: int = 0
     compute_input_ns: int = 0
@@ -162,6 +191,8 @@ class Timings:
     batch_rows: int = 1
     leads: bool = True
     """True for exactly one request of each batch, so that executions can be counted."""
+    padded_rows: int = 0
+    padded_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

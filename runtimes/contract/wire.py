@@ -22,6 +22,7 @@ from runtimes.contract.messages import (
     LoadFailed,
     Message,
     ModelSpec,
+    Padding,
     Ping,
     Pong,
     ProtocolError,
@@ -36,6 +37,8 @@ from runtimes.contract.tensor import MAX_RANK, Buffer, Datatype, Signature, Tens
 
 ALIGNMENT = 16
 
+_TIMINGS = Timings.__slots__
+
 Fields = Any  # JSON from the other side: any misfit below becomes a ProtocolError in `decode`
 
 _dumps = json.JSONEncoder(separators=(",", ":")).encode
@@ -44,13 +47,13 @@ _dumps = json.JSONEncoder(separators=(",", ":")).encode
 def encode(message: Message) -> tuple[bytes, list[Buffer]]:
     """The header of `message` and the buffers that make up its body, already padded."""
     match message:
-        case Infer(id=id_, inputs=inputs, outputs=outputs, deadline_ns=deadline):
+        case Infer(id=id_, inputs=inputs, outputs=outputs, deadline_ns=deadline, priority=p):
             described, body = _describe(inputs)
-            header: list[object] = ["infer", id_, deadline, outputs, described]
+            header: list[object] = ["infer", id_, deadline, p, outputs, described]
         case Result(id=id_, outputs=tensors, timings=t):
             described, body = _describe(tensors)
-            times = [t.queue_ns, t.compute_input_ns, t.compute_infer_ns, t.compute_output_ns]
-            header = ["result", id_, times, t.batch_rows, t.leads, described]
+            timings = [getattr(t, name) for name in _TIMINGS]
+            header = ["result", id_, timings, described]
         case Failed(id=id_, code=code, message=text):
             header, body = ["failed", id_, code, text], []
         case Cancel(id=id_):
@@ -114,13 +117,20 @@ def _specs(items: Fields) -> tuple[TensorSpec, ...]:
     )
 
 
+def _batching(fields: Fields) -> Batching:
+    pad = fields["pad"]
+    if pad is not None:
+        pad = Padding(pad["value"], tuple(pad["buckets"]), pad["mask"])
+    return Batching(fields["max_queue_delay_us"], tuple(fields["allowed_sizes"]), pad)
+
+
 def _load(fields: Fields, _body: memoryview) -> Load:
     spec = dict(fields[1])
     batching = spec["batching"]
     spec |= {
         "inputs": _specs(spec["inputs"]),
         "outputs": _specs(spec["outputs"]),
-        "batching": Batching(**batching) if batching is not None else None,
+        "batching": _batching(batching) if batching is not None else None,
         "warmup": tuple(
             WarmupSample(item["name"], _specs(item["inputs"]), item["fill"], item["count"])
             for item in spec["warmup"]
@@ -139,18 +149,13 @@ def _ready(fields: Fields, _body: memoryview) -> Ready:
 
 
 def _infer(fields: Fields, body: memoryview) -> Infer:
-    _, id_, deadline, outputs, described = fields
-    return Infer(id_, _tensors(described, body), tuple(outputs), deadline)
-
-
-def _timings(times: Fields, rows: int, leads: bool) -> Timings:
-    queue, compute_input, compute_infer, compute_output = times
-    return Timings(queue, compute_input, compute_infer, compute_output, rows, leads)
+    _, id_, deadline, priority, outputs, described = fields
+    return Infer(id_, _tensors(described, body), tuple(outputs), deadline, priority)
 
 
 def _result(fields: Fields, body: memoryview) -> Result:
-    _, id_, times, rows, leads, described = fields
-    return Result(id_, _tensors(described, body), _timings(times, rows, leads))
+    _, id_, timings, described = fields
+    return Result(id_, _tensors(described, body), Timings(*timings))
 
 
 _DECODERS: dict[str, Callable[[Fields, memoryview], Message]] = {

@@ -18,6 +18,7 @@ _PARTS: dict[tuple[str, ...], type[BaseModel]] = {
     ("inputs",): form.InputEntry,
     ("outputs",): form.OutputEntry,
     ("batching",): form.BatchingEntry,
+    ("batching", "pad"): form.PadEntry,
     ("version_policy",): form.VersionPolicyEntry,
     ("workers",): form.WorkersEntry,
     ("warmup",): form.WarmupEntry,

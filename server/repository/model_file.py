@@ -12,10 +12,14 @@ from server.repository.names import FILE_PATTERN, LABEL_PATTERN, MAX_VERSION
 from server.repository.settings import Precision, SwapPolicy
 from server.repository.settings_check import (
     MAX_BATCH_SIZE,
+    MAX_BUCKET,
+    MAX_BUCKETS,
     MAX_FOOTPRINT_BYTES,
     MAX_LABELS,
     MAX_OPTIONS,
+    MAX_QUEUE_BYTES,
     MAX_QUEUE_DELAY_US,
+    MAX_QUEUE_ROWS,
     MAX_SPECIFIC,
     MAX_TENSORS,
     MAX_WARMUP_COUNT,
@@ -33,6 +37,8 @@ Element = Annotated[Datatype, Field(strict=False)]
 Device = Annotated[str, Field(pattern=DEVICE_PATTERN)]
 FileName = Annotated[str, Field(pattern=FILE_PATTERN)]
 WorkerCount = Annotated[int, Field(ge=1, le=MAX_WORKERS)]
+BatchSize = Annotated[int, Field(ge=1, le=MAX_BATCH_SIZE)]
+Bucket = Annotated[int, Field(ge=1, le=MAX_BUCKET)]
 VersionNumber = Annotated[int, Field(ge=1, le=MAX_VERSION)]
 LabelName = Annotated[str, Field(pattern=LABEL_PATTERN)]
 OptionName = Annotated[str, Field(min_length=1, max_length=128)]
@@ -75,11 +81,30 @@ class OutputEntry(Entry):
     """Instead of `labels`: a file beside model.yaml with one label per line."""
 
 
+class PadEntry(Entry):
+    """How inputs of different sizes are made to fit together in their open dimensions."""
+
+    value: Annotated[float, Field(allow_inf_nan=False)] = 0
+    """What they are filled with."""
+    buckets: Annotated[list[Bucket], Field(min_length=1, max_length=MAX_BUCKETS)] | None = None
+    """The sizes they are filled up to; where left out, to the largest of the batch."""
+    mask: TensorName | None = None
+    """An input that is made where a request brings none: 1 for what is real, 0 for what is not."""
+
+
 class BatchingEntry(Entry):
     """How waiting requests are joined into one execution."""
 
     max_queue_delay_us: Annotated[int, Field(ge=0, le=MAX_QUEUE_DELAY_US)] = 0
     """Microseconds to wait for more requests; 0 joins only what is already waiting."""
+    allowed_batch_sizes: (
+        Annotated[list[BatchSize], Field(min_length=1, max_length=MAX_BUCKETS)]
+        | Literal["powers_of_two"]
+        | None
+    ) = None
+    """The sizes that batches are filled up to; any size will do where left out."""
+    pad: PadEntry | None = None
+    """Join inputs that differ in open dimensions too, filled up to one size."""
 
 
 class WorkersEntry(Entry):
@@ -180,6 +205,10 @@ class ModelFile(Entry):
     """Most rows in one execution; 0 for a model without a batch dimension."""
     batching: BatchingEntry | None = None
     """How waiting requests are joined."""
+    max_queue_rows: Annotated[int, Field(ge=1, le=MAX_QUEUE_ROWS)] | None = None
+    """Most rows that may wait for one worker; more are refused at once."""
+    max_queue_bytes: Annotated[int, Field(ge=1, le=MAX_QUEUE_BYTES)] | None = None
+    """Most bytes that may wait for one worker; more are refused at once."""
     version_policy: VersionChoice | None = None
     """Which versions are served; the newest one where left out."""
     labels: Annotated[

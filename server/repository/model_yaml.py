@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
-from runtimes.contract.messages import Batching, WarmupSample
+from runtimes.contract.messages import Batching, Padding, WarmupSample
 from runtimes.contract.tensor import DYNAMIC, TensorSpec
 from server.repository.complaints import complaints
 from server.repository.errors import RepositoryError
 from server.repository.files import LabelReader
 from server.repository.model_file import (
+    BatchingEntry,
     ModelFile,
     OutputEntry,
     VersionPolicyEntry,
@@ -94,7 +95,9 @@ def _settings(file: ModelFile, model: str, read_labels: LabelReader) -> ModelSet
             TensorSpec(item.name, item.datatype, tuple(item.shape)) for item in file.outputs
         ),
         max_batch_size=file.max_batch_size,
-        batching=Batching(file.batching.max_queue_delay_us) if file.batching else None,
+        batching=_batching(file.batching, file.max_batch_size),
+        max_queue_rows=file.max_queue_rows or 0,
+        max_queue_bytes=file.max_queue_bytes or 0,
         version_policy=_policy(file),
         workers=workers.count or len(devices),
         devices=devices,
@@ -109,6 +112,22 @@ def _settings(file: ModelFile, model: str, read_labels: LabelReader) -> ModelSet
         keep_previous=file.keep_previous,
         footprint_bytes=file.footprint_bytes,
     )
+
+
+def _batching(entry: BatchingEntry | None, max_batch_size: int | None) -> Batching | None:
+    if entry is None:
+        return None
+    given, pad = entry.allowed_batch_sizes, None
+    sizes = _powers_of_two(max_batch_size or 1) if isinstance(given, str) else tuple(given or ())
+    if entry.pad is not None:
+        buckets = tuple(entry.pad.buckets or ())
+        pad = Padding(entry.pad.value, buckets, entry.pad.mask or "")
+    return Batching(entry.max_queue_delay_us, sizes, pad)
+
+
+def _powers_of_two(most: int) -> tuple[int, ...]:
+    """1, 2, 4, … and `most` itself."""
+    return tuple(sorted({*(1 << power for power in range(most.bit_length())), most}))
 
 
 def _workers(file: ModelFile) -> WorkersEntry:

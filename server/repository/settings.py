@@ -46,6 +46,8 @@ class ModelSettings:
     derive it, 0 for a model without a batch dimension. `devices` are dealt to the workers in turn.
     `output_labels` gives, for an output's name, the label of each class index.
 
+    `max_queue_rows` and `max_queue_bytes` bound what waits for one worker, 0 for no bound.
+
     `labels` are names for versions, which may not exist (yet). `keep_previous` asks that the
     version served before stays loaded for a rollback. `footprint_bytes` is the memory that one
     worker needs, None where it is to be estimated.
@@ -57,6 +59,8 @@ class ModelSettings:
     outputs: tuple[TensorSpec, ...] = ()
     max_batch_size: int | None = None
     batching: Batching | None = None
+    max_queue_rows: int = 0
+    max_queue_bytes: int = 0
     version_policy: VersionPolicy = field(default_factory=VersionPolicy)
     workers: int = 1
     devices: tuple[str, ...] = ("auto",)

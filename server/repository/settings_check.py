@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from runtimes.contract.messages import Batching
 from runtimes.contract.tensor import DYNAMIC, MAX_ELEMENTS, MAX_RANK, TensorSpec
 from server.repository.settings import ModelSettings
 
@@ -16,6 +17,10 @@ MAX_LABELS = 32
 MAX_WORKERS = 64
 MAX_BATCH_SIZE = 1 << 20
 MAX_QUEUE_DELAY_US = 60_000_000
+MAX_QUEUE_ROWS = 1 << 24
+MAX_QUEUE_BYTES = 1 << 40
+MAX_BUCKET = 1 << 20
+MAX_BUCKETS = 64
 MAX_WARMUP_COUNT = 1000
 MAX_FOOTPRINT_BYTES = 1 << 48
 MAX_WARMUP_ELEMENTS = 1 << 28
@@ -34,11 +39,7 @@ def problems(settings: ModelSettings) -> list[str]:
     if settings.max_batch_size is not None and not 0 <= settings.max_batch_size <= MAX_BATCH_SIZE:
         found.append(f"max_batch_size is {settings.max_batch_size}, expected 0 to {MAX_BATCH_SIZE}")
     if settings.batching is not None:
-        if settings.max_batch_size == 0:
-            found.append("batching needs max_batch_size above 0")
-        delay = settings.batching.max_queue_delay_us
-        if delay > MAX_QUEUE_DELAY_US:
-            found.append(f"queue delay is {delay} us, expected at most {MAX_QUEUE_DELAY_US}")
+        found += _batching(settings.batching, settings.max_batch_size)
     if settings.workers > MAX_WORKERS:
         found.append(f"{settings.workers} workers, expected at most {MAX_WORKERS}")
     if settings.workers < len(settings.devices):
@@ -47,6 +48,25 @@ def problems(settings: ModelSettings) -> list[str]:
             "expected at least one worker per device"
         )
     return found
+
+
+def _batching(batching: Batching, max_batch_size: int | None) -> Iterator[str]:
+    if max_batch_size == 0:
+        yield "batching needs max_batch_size above 0"
+    delay, sizes = batching.max_queue_delay_us, batching.allowed_sizes
+    if delay > MAX_QUEUE_DELAY_US:
+        yield f"queue delay is {delay} us, expected at most {MAX_QUEUE_DELAY_US}"
+    if sizes and max_batch_size is None:
+        yield "batching.allowed_batch_sizes needs max_batch_size"
+    elif sizes and sizes[-1] != max_batch_size:
+        yield (
+            f"batching.allowed_batch_sizes ends with {sizes[-1]}, expected max_batch_size, "
+            f"which is {max_batch_size}"
+        )
+    buckets = batching.pad.buckets if batching.pad is not None else ()
+    for name, numbers in (("allowed_batch_sizes", sizes), ("pad.buckets", buckets)):
+        if list(numbers) != sorted(set(numbers)):
+            yield f"batching.{name}: expected each number once, in ascending order"
 
 
 def _counts(settings: ModelSettings) -> Iterator[str]:

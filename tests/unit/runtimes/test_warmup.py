@@ -77,7 +77,11 @@ def _recorded(path, rows):
     ],
 )
 def test_the_sizes_are_the_powers_of_two_and_the_largest(largest, batched, sizes):
-    assert batch_sizes(largest, batched) == sizes
+    assert batch_sizes(largest, Batching() if batched else None) == sizes
+
+
+def test_sizes_that_batches_are_filled_up_to_are_the_only_ones():
+    assert batch_sizes(12, Batching(allowed_sizes=(4, 12))) == (4, 12)
 
 
 def test_every_size_runs_as_often_as_the_framework_needs():

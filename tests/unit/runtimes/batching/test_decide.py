@@ -1,11 +1,24 @@
 """Which requests run together: tables and properties of a pure decision."""
 
+from dataclasses import replace
+from itertools import combinations
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtimes.batching.decide import Decision, Limits, expired, next_batch, waiting
-from runtimes.contract.messages import Infer
+from runtimes.batching.decide import (
+    HEAD_START_NS,
+    Decision,
+    Limits,
+    Waiting,
+    expired,
+    next_batch,
+    too_full,
+    waiting,
+)
+from runtimes.batching.queue import BatchQueue
+from runtimes.contract.messages import HIGH_PRIORITY, Infer
 from runtimes.contract.tensor import Datatype, Tensor
 
 
@@ -87,3 +100,55 @@ def test_taking_until_empty_loses_nothing_doubles_nothing_and_never_overfills(ro
 )
 def test_a_request_expires_at_its_deadline(deadline, now, is_expired):
     assert expired(Infer(1, (), (), deadline), now) is is_expired
+
+
+def urgent(number=1, rows=1):
+    return replace(request(number, rows), priority=HIGH_PRIORITY)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3 * HEAD_START_NS), st.booleans(), st.integers(1, 4)),
+        min_size=1,
+        max_size=20,
+    )
+)
+def test_high_priority_goes_first_but_makes_nobody_wait_longer_than_its_head_start(arrivals):
+    held = BatchQueue(Limits(8), clock=lambda: now)
+    for number, (now, high, rows) in enumerate(sorted(arrivals)):
+        held.put(urgent(number, rows) if high else request(number, rows))
+    now = 10 * HEAD_START_NS
+    served: list[Waiting] = []
+    held.close()
+    while (batch := held.take()) is not None:
+        served += batch
+
+    assert sorted(one.request.id for one in served) == list(range(len(arrivals)))
+    for earlier, later in combinations(served, 2):
+        alike = earlier.request.priority == later.request.priority
+        if alike:
+            assert earlier.arrived_ns <= later.arrived_ns
+        elif later.request.priority == HIGH_PRIORITY:
+            assert earlier.arrived_ns <= later.arrived_ns - HEAD_START_NS
+        else:
+            assert earlier.arrived_ns <= later.arrived_ns + HEAD_START_NS
+
+
+@pytest.mark.parametrize(
+    ("rows", "size", "words"),
+    [
+        (0, 0, ""),
+        (4, 10, ""),
+        (7, 10, "7 rows wait already, max_queue_rows is 8"),
+        (4, 99, "99 bytes wait already, max_queue_bytes is 100"),
+    ],
+)
+def test_the_queue_is_bounded_by_rows_and_bytes(rows, size, words):
+    (entry,) = queue(request(rows=2))
+    assert too_full(rows, size, entry, 8, 100) == words
+    assert too_full(rows, size, entry, 0, 0) == ""
+
+
+def test_an_empty_queue_takes_a_request_of_any_size():
+    (entry,) = queue(request(rows=9, width=100))
+    assert too_full(0, 0, entry, 8, 100) == ""

@@ -2,8 +2,10 @@
 
 import threading
 
+import pytest
+
 from runtimes.batching.decide import Limits
-from runtimes.batching.queue import BatchQueue
+from runtimes.batching.queue import BatchQueue, QueueFull
 from runtimes.contract.messages import Infer
 from runtimes.contract.tensor import Datatype, Tensor
 
@@ -66,3 +68,17 @@ def test_a_delay_is_over_when_the_clock_says_so():
 
     assert ids(queue.take()) == [1]
     assert now[0] >= 1000
+
+
+def test_a_full_queue_refuses_at_once_and_has_room_again_when_something_left():
+    queue = BatchQueue(Limits(2), max_rows=2)
+    queue.put(request(1))
+    queue.put(request(2))
+    with pytest.raises(QueueFull, match="2 rows wait already"):
+        queue.put(request(3))
+
+    assert queue.cancel(1)
+    queue.put(request(4))
+    assert ids(queue.take()) == [2, 4]
+    queue.put(request(5))
+    queue.put(request(6))
