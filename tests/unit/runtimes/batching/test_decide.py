@@ -114,10 +114,10 @@ def urgent(number=1, rows=1):
     )
 )
 def test_high_priority_goes_first_but_makes_nobody_wait_longer_than_its_head_start(arrivals):
-    held = BatchQueue(Limits(8), clock=lambda: now)
-    for number, (now, high, rows) in enumerate(sorted(arrivals)):
+    now = [0]
+    held = BatchQueue(Limits(8), clock=lambda: now[0])
+    for number, (now[0], high, rows) in enumerate(sorted(arrivals)):
         held.put(urgent(number, rows) if high else request(number, rows))
-    now = 10 * HEAD_START_NS
     served: list[Waiting] = []
     held.close()
     while (batch := held.take()) is not None:
