@@ -20,8 +20,9 @@ SERVE_SETTINGS = (
     "model_repository", "host", "http_port", "grpc_port", "metrics_port", "max_message_bytes",
     "frontends", "max_in_flight", "max_in_flight_rows", "max_in_flight_bytes",
     "max_model_in_flight_rows", "max_model_in_flight_bytes", "model_control", "load_model",
-    "poll_interval", "quiet_period", "load_timeout", "load_retries", "load_retry_delay", "drain_timeout", "silence_timeout",
-    "busy_timeout", "log_level", "log_format", "runtime_python",
+    "poll_interval", "quiet_period", "load_timeout", "load_retries", "load_retry_delay",
+    "drain_timeout", "silence_timeout", "busy_timeout", "log_level", "log_format",
+    "runtime_python",
 )  # fmt: skip
 
 

@@ -50,8 +50,8 @@ async def _answer(control: ControlPlane, question: Question) -> Result:
             return IndexIs(tuple(await control.index(ready_only)))
         case AskStatistics(model=model, version=version):
             return StatisticsAre(tuple(await control.statistics(model, version)))
-        case AskLoad(model=model, parameters=parameters):
-            await control.load(model, parameters)
+        case AskLoad(model=model, parameters=parameters, binary=binary):
+            await control.load(model, {**parameters, **dict.fromkeys(binary, b"")})
         case AskUnload(model=model, dependents=dependents):
             await control.unload(model, dependents)
     return Done()

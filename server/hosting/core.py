@@ -11,6 +11,7 @@ from server.admission import Admission, AdmissionBounds
 from server.dataplane import ServingDataPlane
 from server.routing.messages import FromFrontend, LoadAdded, Welcome, WorkerJoined
 from server.routing.table import RoutingTable, Workers
+from server.workers.balancer import Balancer
 
 
 class FrontendCore:
@@ -27,6 +28,15 @@ class FrontendCore:
 
     async def join(self, joined: WorkerJoined, sock: socket.socket) -> None:
         """Connect to a worker by `sock`, which is owned here. Raises OSError."""
+        load = self.table.get(joined.load)
+        if load is None or not isinstance(load.workers, Balancer):
+            sock.close()
+            return
+        await load.workers.add(joined.worker, sock)
 
     def _make_workers(self, added: LoadAdded) -> Workers:
-        raise NotImplementedError
+        return Balancer(
+            added.settings.name, added.version, self._welcome.worker_in_flight,
+            # An answer may be larger than its request; what is too large to send is refused later.
+            self._welcome.max_message_bytes * 2,
+        )  # fmt: skip

@@ -52,7 +52,9 @@ class RemoteControlPlane:
 
     async def load(self, model: str, parameters: Mapping[str, str | bool | int | bytes]) -> None:
         """Load or reload `model`."""
-        await self._ask(AskLoad(model, dict(parameters)), self._load_timeout)
+        binary = tuple(name for name, value in parameters.items() if isinstance(value, bytes))
+        plain = {name: v for name, v in parameters.items() if not isinstance(v, bytes)}
+        await self._ask(AskLoad(model, plain, binary), self._load_timeout)
 
     async def unload(self, model: str, unload_dependents: bool) -> None:
         """Unload `model`."""

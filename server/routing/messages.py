@@ -23,7 +23,7 @@ from server.telemetry.counts import Report
 PROTOCOL = 1
 """Both sides are of one release; a frontend of another one must not be let in."""
 
-Parameter = str | bool | int | bytes
+Parameter = str | bool | int
 
 
 class _Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -212,10 +212,13 @@ class AskStatistics(_Message, frozen=True):
 
 
 class AskLoad(_Message, frozen=True):
-    """Load or reload a model."""
+    """Load or reload a model. `binary` names the parameters that are bytes; nobody needs to know
+    which bytes, since artifacts are not taken over the network.
+    """
 
     model: str
     parameters: dict[str, Parameter]
+    binary: tuple[str, ...] = ()
 
 
 class AskUnload(_Message, frozen=True):

@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import struct
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -144,7 +145,7 @@ async def test_a_peer_that_does_not_read_is_cut_off(raw, monkeypatch):
 
 async def test_nothing_is_left_open(pair):
     one, other = pair
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(20):
         ours, theirs = socket.socketpair()
         ours.close()
@@ -153,4 +154,4 @@ async def test_nothing_is_left_open(pair):
     for sock in other.sockets:
         sock.close()
 
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
