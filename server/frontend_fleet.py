@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import msgspec
 
+import server
 from server.config import ConfigError, Settings
 from server.frontend_inside import listen
 from server.hosting.door import Door, Session
@@ -52,8 +54,12 @@ class FrontendsOutside:
     async def start(self) -> tuple[int, int]:
         """Return, with the REST and the gRPC port, when all frontends listen. ConfigError."""
         path = str(self._door.open())
-        command = [sys.executable, "-m", "server.frontend_process", path]
-        self._fleet = FrontendFleet(command, {}, self._count, self._settings.silence_timeout)
+        # -P: nothing from the working directory; the path: the same code as this, wherever it lies.
+        command = [sys.executable, "-P", "-m", "server.frontend_process", path]
+        environment = {"PYTHONPATH": str(Path(server.__file__).parents[1])}
+        self._fleet = FrontendFleet(
+            command, environment, self._count, self._settings.silence_timeout
+        )
         try:
             await self._fleet.start(START_TIMEOUT)
         except FrontendStartError as error:

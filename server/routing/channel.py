@@ -157,6 +157,10 @@ class Channel(Generic[Incoming]):
         except (msgspec.MsgspecError, ValueError) as error:
             log.error("a frontend's channel broke the protocol", reason=str(error))
             self._end()
+        except Exception:
+            # What comes after it must not be taken up as if it had been.
+            log.exception("a message could not be taken up. This is a bug.")
+            self._end()
 
     def _cut(self) -> None:
         start = 0

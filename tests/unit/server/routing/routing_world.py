@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import socket
 from collections import deque
 
 from prometheus_client import CollectorRegistry
@@ -32,23 +33,19 @@ class Workers:
         self.closed = True
 
 
-class Sock:
-    def __init__(self) -> None:
-        self.closed = False
-
-    def close(self) -> None:
-        self.closed = True
-
-
 class FakeWorker:
     def __init__(self, name: str) -> None:
         self.name = name
         self.dead = False
+        self._ends: list[socket.socket] = []
 
-    def connect(self) -> Sock:
+    def connect(self) -> socket.socket:
+        """A socket whose other end nobody answers."""
         if self.dead:
             raise ConnectionRefusedError
-        return Sock()
+        ours, theirs = socket.socketpair()
+        self._ends.append(theirs)
+        return ours
 
 
 class Pool:
@@ -76,7 +73,7 @@ class Frontend:
         self.serves = False
         self._publisher = publisher
         self._subscriber = Subscriber(number, self)
-        self._inbox: deque[tuple[object, Sock | None]] = deque()
+        self._inbox: deque[tuple[object, socket.socket | None]] = deque()
         self._alive = True
         publisher.join(self._subscriber)
 
@@ -97,6 +94,8 @@ class Frontend:
         self._publisher.leave(self._subscriber)
 
     def _take(self, message, sock) -> None:
+        if sock is not None:
+            sock.close()
         self.seen.append(message)
         if isinstance(message, TableMessage):
             self.table.apply(message)
