@@ -235,7 +235,7 @@ def test_versions_are_swapped_under_load_without_one_failure(at, root):
 
 
 def test_a_version_with_requests_in_any_frontend_is_drained_first(at, root):
-    folder = add_echo(root, "draining", options={"delay_ms": 1500})
+    folder = add_echo(root, "draining", options={"delay_ms": 400})
     at.until_answers("draining", 1)
     with Sockets(at.server) as sockets, ThreadPoolExecutor(32) as threads:
         url = f"{at.server.url}/v2/models/draining/infer"
@@ -365,7 +365,7 @@ def test_a_second_server_does_not_share_the_port_of_the_first(at, tmp_path, flag
 
 
 def test_what_is_too_much_is_refused_with_a_hint(tmp_path):
-    add_echo(tmp_path, "narrow", options={"delay_ms": 1000})
+    add_echo(tmp_path, "narrow", options={"delay_ms": 400})
     arguments = (*TWO, "--max-model-in-flight-rows", "4")
     with (
         serving(tmp_path, arguments=arguments) as server,
