@@ -26,8 +26,9 @@ def root(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def at(root):
-    with serving(root, arguments=(*EXPLICIT, "--load-retry-delay", "3600")) as server:
+def at(root, frontends):
+    arguments = (*EXPLICIT, *frontends, "--load-retry-delay", "3600")
+    with serving(root, arguments=arguments) as server:
         yield Operator(server)
 
 
