@@ -1,4 +1,9 @@
-"""Lets a worker load behind those that serve: at a lower CPU priority, and then back at its own.
+"""Lets a worker load behind those that serve: only on CPU time nobody else wants, and then back.
+
+A lower priority alone does not help those that serve: on a busy CPU the kernel lets a thread of
+low priority finish its slice of some milliseconds before one that wakes up gets its turn. Idle
+threads (SCHED_IDLE) are set aside at once. Under a load that never pauses they would hardly ever
+run, so they stay idle only for a while.
 
 On Linux every thread has a priority of its own, which the threads it starts inherit. Frameworks
 start theirs while they load, so all of the process must be brought back.
@@ -9,19 +14,26 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 LOWER_BY = 10
 LOWEST = 19
+PATIENCE = 2.0
+"""Seconds a worker loads on idle CPU time alone; after that with a lower priority."""
+
 MAX_ROUNDS = 10
 
 _THREADS = Path("/proc/self/task")
+_NONE = os.sched_param(0)
+
+Change = Callable[[int], bool]
+"""Changes one thread, given its id; False where it is already so."""
 
 
 @contextlib.contextmanager
-def lowered_priority() -> Iterator[bool]:
-    """Run the block at a lower CPU priority, where the present one can be had back; says whether.
+def lowered_priority(patience: float = PATIENCE) -> Iterator[bool]:
+    """Run the block behind everything else, where there is a way back; says whether.
 
     Lowering is always allowed; raising again needs CAP_SYS_NICE in the machine's own user
     namespace, or a limit (RLIMIT_NICE, `nice` in Compose's `ulimits`) that leaves room. Without
@@ -30,14 +42,33 @@ def lowered_priority() -> Iterator[bool]:
     """
     before = os.getpriority(os.PRIO_PROCESS, 0)
     lowered = min(before + LOWER_BY, LOWEST)
-    if lowered == before or not _can_return(before, lowered):
+    if os.sched_getscheduler(0) != os.SCHED_OTHER or not _can_return(before, lowered):
         yield False
         return
-    _set_all(lowered)
+    over = threading.Event()
+    _set_all(_idle)
+    timer = threading.Thread(
+        target=_lose_patience, args=(over, patience, lowered), daemon=True, name="patience"
+    )
+    timer.start()
     try:
         yield True
     finally:
-        _set_all(before)
+        over.set()
+        timer.join()
+        _set_all(lambda thread: _normal(thread, before))
+
+
+def step_back() -> None:
+    """Leave what is still to be done to a lower priority, for good: this process is ending."""
+    lowered = min(os.getpriority(os.PRIO_PROCESS, 0) + LOWER_BY, LOWEST)
+    _set_all(lambda thread: _normal(thread, lowered))
+
+
+def _lose_patience(over: threading.Event, patience: float, lowered: int) -> None:
+    """Give the load a share of the CPUs, however busy they are, unless it is over by then."""
+    if not over.wait(patience):
+        _set_all(lambda thread: _normal(thread, lowered))
 
 
 def _can_return(before: int, lowered: int) -> bool:
@@ -46,6 +77,8 @@ def _can_return(before: int, lowered: int) -> bool:
 
     def attempt() -> None:
         try:
+            os.sched_setscheduler(0, os.SCHED_IDLE, _NONE)
+            os.sched_setscheduler(0, os.SCHED_OTHER, _NONE)
             os.setpriority(os.PRIO_PROCESS, 0, lowered)
             os.setpriority(os.PRIO_PROCESS, 0, before)
         except OSError:
@@ -58,23 +91,37 @@ def _can_return(before: int, lowered: int) -> bool:
     return bool(returned)
 
 
-def _set_all(priority: int) -> None:
-    """Give every thread `priority`; those started meanwhile by one not yet reached, too."""
+def _idle(thread: int) -> bool:
+    if os.sched_getscheduler(thread) == os.SCHED_IDLE:
+        return False
+    os.sched_setscheduler(thread, os.SCHED_IDLE, _NONE)
+    return True
+
+
+def _normal(thread: int, nice: int) -> bool:
+    is_normal = os.sched_getscheduler(thread) == os.SCHED_OTHER
+    if is_normal and os.getpriority(os.PRIO_PROCESS, thread) == nice:
+        return False
+    # The niceness first: what is idle does not feel it, and then it is right at once.
+    os.setpriority(os.PRIO_PROCESS, thread, nice)
+    os.sched_setscheduler(thread, os.SCHED_OTHER, _NONE)
+    return True
+
+
+def _set_all(change: Change) -> None:
+    """Change every thread, those started meanwhile by one not yet reached, too."""
     for _ in range(MAX_ROUNDS):
-        others = [thread for thread in _threads() if _priority(thread) not in (None, priority)]
-        if not others:
+        changed = [_changed(change, thread) for thread in _threads()]
+        if not any(changed):
             return
-        for thread in others:
-            with contextlib.suppress(ProcessLookupError):  # it has ended
-                os.setpriority(os.PRIO_PROCESS, thread, priority)
+
+
+def _changed(change: Change, thread: int) -> bool:
+    try:
+        return change(thread)
+    except ProcessLookupError:  # it has ended
+        return False
 
 
 def _threads() -> list[int]:
     return [int(entry.name) for entry in _THREADS.iterdir()]
-
-
-def _priority(thread: int) -> int | None:
-    try:
-        return os.getpriority(os.PRIO_PROCESS, thread)
-    except ProcessLookupError:
-        return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import gc
 import os
 import select
 import socket
@@ -41,7 +42,7 @@ from runtimes.contract.messages import (
 from runtimes.contract.tensor import Buffer
 from runtimes.execute import bounded, execute
 from runtimes.golden import check_golden
-from runtimes.priority import lowered_priority
+from runtimes.priority import lowered_priority, step_back
 from runtimes.runtime import LoadedModel, LoadError, Runtime
 from runtimes.warmup import warm_up
 
@@ -55,20 +56,25 @@ def run(sock: socket.socket, runtime: Runtime) -> None:
     """Serve one model over `sock` until told to stop."""
     sockets: deque[socket.socket] = deque()
     messages = _receive(sock, sockets)
-    first = next(messages, None)
-    if first is None:
-        return  # the gateway went before it said what to load
-    if not isinstance(first, Load):
-        raise ProtocolError(f"expected load first, got {type(first).__name__}")
-    outbox = Outbox(sock)
-    loaded = threading.Event()
-    threading.Thread(
-        target=_end_with_gateway, args=(sock, loaded), daemon=True, name="watch"
-    ).start()
-    model = _load(outbox, runtime, first.spec)
-    loaded.set()
-    if model is None:
+    # What serves meanwhile shall not feel it.
+    with lowered_priority():
+        first = next(messages, None)
+        if first is None:
+            return  # the gateway went before it said what to load
+        if not isinstance(first, Load):
+            raise ProtocolError(f"expected load first, got {type(first).__name__}")
+        outbox = Outbox(sock)
+        loaded = threading.Event()
+        threading.Thread(
+            target=_end_with_gateway, args=(sock, loaded), daemon=True, name="watch"
+        ).start()
+        found = _load(outbox, runtime, first.spec)
+        loaded.set()
+    if found is None:
         return
+    model, ready = found
+    gc.freeze()  # what the model is made of never becomes garbage
+    outbox.send(ready)
     queue = BatchQueue(_limits(model, first.spec), batched=model.max_batch_size > 0)
     clients = Clients()
     reader = threading.Thread(
@@ -76,6 +82,7 @@ def run(sock: socket.socket, runtime: Runtime) -> None:
     )
     reader.start()
     _compute(outbox, clients, model, queue, first.spec.max_answer_bytes)
+    step_back()  # giving back a large model's memory takes its time, too
 
 
 def _end_with_gateway(sock: socket.socket, loaded: threading.Event) -> None:
@@ -87,11 +94,9 @@ def _end_with_gateway(sock: socket.socket, loaded: threading.Event) -> None:
             os._exit(LOST_GATEWAY)
 
 
-def _load(outbox: Outbox, runtime: Runtime, spec: ModelSpec) -> LoadedModel | None:
+def _load(outbox: Outbox, runtime: Runtime, spec: ModelSpec) -> tuple[LoadedModel, Ready] | None:
     try:
-        # What serves meanwhile shall not feel it.
-        with lowered_priority():
-            model, ready = _loaded(outbox, runtime, spec)
+        return _loaded(outbox, runtime, spec)
     except LoadError as error:
         outbox.send(LoadFailed(str(error)))
         return None
@@ -99,8 +104,6 @@ def _load(outbox: Outbox, runtime: Runtime, spec: ModelSpec) -> LoadedModel | No
         traceback.print_exc()
         outbox.send(LoadFailed(f"{spec.runtime} could not load it: {type(error).__name__}"))
         return None
-    outbox.send(ready)
-    return model
 
 
 def _loaded(outbox: Outbox, runtime: Runtime, spec: ModelSpec) -> tuple[LoadedModel, Ready]:

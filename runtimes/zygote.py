@@ -8,6 +8,7 @@ themselves.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import re
 import selectors
@@ -54,6 +55,10 @@ def serve(control: socket.socket, runtime_name: str) -> int:
         _tell(control, ImportFailed(text[:1000]))
         return 1
     _tell(control, Imported())
+    # A collection in a worker would look through all of the framework's objects, for tens of
+    # milliseconds, and have each page of them copied.
+    gc.collect()
+    gc.freeze()
     wakeup = _wake_on_child_exit()
     with selectors.DefaultSelector() as selector:
         selector.register(control, selectors.EVENT_READ)

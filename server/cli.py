@@ -25,6 +25,9 @@ SERVE_SETTINGS = (
     "runtime_python",
 )  # fmt: skip
 
+SWITCH_INTERVAL = 0.0005
+"""Seconds after which a thread lets others run; Python's own are ten times as many."""
+
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -188,6 +191,8 @@ def _run(settings: Settings, demo_repository: Path | None = None) -> None:
         if demo_repository is not None:
             print_hint(demo_repository, addresses.host, addresses.http_port)
 
+    # A thread that looks at the repository must not hold up the event loop for long.
+    sys.setswitchinterval(SWITCH_INTERVAL)
     uvloop.run(serve(settings, on_settled))
 
 

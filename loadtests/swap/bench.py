@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -176,6 +177,8 @@ def _swap(
         began = time.time()
         time.sleep(options.steady_s)
         between = time.time()
+        # Who publishes does so from another machine; on this one it shall not be in the way.
+        os.nice(10)
         say(f"steady for {options.steady_s:g} s; now {options.versions} versions")
         published = publish_versions(
             server, repository, [options.model], options.versions, options.every, say

@@ -45,11 +45,13 @@ class Loader:
         make_pool: MakePool,
         recorders: Recorders,
         free: Callable[[], int | None] = free_memory,
+        breath: float = 0.0,
     ) -> None:
         self._find = find
         self._make_pool = make_pool
         self._recorders = recorders
         self._free = free
+        self._breath = breath
         self._room = asyncio.Lock()
         self._reserved = 0
 
@@ -63,12 +65,14 @@ class Loader:
             lambda: self._find(version.settings, version.version), "find-version"
         )
         version.runtime = supplied.spec.runtime
+        await asyncio.sleep(self._breath)
         async with self._room:
             # NVML may take its time, too.
             needed = await in_background(
                 lambda: self._make_sure_of_room(version, supplied, previous), "room-check"
             )
             self._reserved += needed
+        await asyncio.sleep(self._breath)
         try:
             pool = self._make_pool(supplied)
             version.ready = await pool.start(lambda: _warming(version))

@@ -45,6 +45,7 @@ class LifecycleManager:
         drain_timeout: float,
         load_retries: int,
         retry_first: float,
+        breath: float = 0.0,
         clock: Callable[[], float] | None = None,
     ) -> None:
         self._loader = loader
@@ -53,6 +54,7 @@ class LifecycleManager:
         self._drain_timeout = drain_timeout
         self._load_retries = load_retries
         self._retry_first = retry_first
+        self._breath = breath
         self._clock = clock or asyncio.get_running_loop().time
         self._models: dict[str, Model] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -258,6 +260,7 @@ class LifecycleManager:
         version.move(State.FAILED, text, kind)
 
     async def _unload(self, version: ModelVersion) -> None:
+        await asyncio.sleep(self._breath)
         try:
             await asyncio.wait_for(self._announcer.drained(version), self._drain_timeout)
         except TimeoutError:
