@@ -7,9 +7,12 @@ told to, after what is in flight, and at once when the gateway is gone.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import os
 import signal
 import sys
+from pathlib import Path
 
 import structlog
 
@@ -30,7 +33,10 @@ async def run(path: str) -> None:
     try:
         await _serve(client)
     finally:
+        killed = not client.is_attached
         await client.close()
+        if killed:
+            _clear_away(Path(path))
 
 
 async def _serve(client: GatewayClient) -> None:
@@ -46,12 +52,21 @@ async def _serve(client: GatewayClient) -> None:
     grpc = GrpcFrontend([servicer], client.data, limits, reuse_port=True)
     await rest.start()
     await grpc.start(welcome.host, welcome.grpc_port)
+    gc.collect()
+    gc.freeze()  # as in the gateway: collections leave out what was there at the start
     client.listening()
     reason = await client.ended()
     log.debug("frontend is stopping", reason=reason)
     # Without a gateway there are no workers either, and nothing in flight can end well.
     grace = welcome.drain_timeout if client.is_attached else 0.0
     await asyncio.gather(rest.stop(grace), grpc.stop(grace))
+
+
+def _clear_away(path: Path) -> None:
+    """Take away the socket of a gateway that had no time to do it."""
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+        path.parent.rmdir()
 
 
 def main() -> None:

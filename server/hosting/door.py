@@ -38,6 +38,8 @@ from server.routing.publisher import Publisher, Subscriber
 log = structlog.get_logger()
 
 MOST_FRONTENDS = 64
+LONGEST_FOLDER = 80
+"""Bytes; the kernel takes paths of sockets up to 107."""
 
 _CREDENTIALS = struct.Struct("3i")
 _DECODER = msgspec.msgpack.Decoder(FromFrontend)
@@ -135,7 +137,7 @@ class Door:
 
     def open(self) -> Path:
         """Listen; the path of the socket."""
-        self._folder = Path(tempfile.mkdtemp(prefix="underway-"))  # 0700: ours alone
+        self._folder = _private_folder()
         path = self._folder / "gateway.sock"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.bind(str(path))
@@ -176,3 +178,11 @@ class Door:
             self._next += 1
             self.sessions.add(session)
             self._came(session)
+
+
+def _private_folder() -> Path:
+    """A new folder that only this user can enter, with a path short enough for a socket."""
+    place = tempfile.gettempdir()
+    if len(os.fsencode(place)) > LONGEST_FOLDER:
+        place = "/tmp"  # noqa: S108  # the folder made in it is private
+    return Path(tempfile.mkdtemp(prefix="underway-", dir=place))

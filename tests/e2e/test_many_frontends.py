@@ -11,6 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import grpc
 import httpx
@@ -341,11 +342,14 @@ def test_a_killed_gateway_takes_its_frontends_with_it(tmp_path):
     add_echo(tmp_path, "m")
     with serving(tmp_path, arguments=TWO) as server:
         family = psutil.Process(server.process.pid).children(recursive=True)
+        door = frontends(server)[0].cmdline()[-1]
+        assert Path(door).exists()
         server.process.kill()
         server.process.wait()
 
         _, alive = psutil.wait_procs(family, timeout=10)
         assert alive == []
+        assert not Path(door).parent.exists()
 
 
 @pytest.mark.parametrize("flag", ["--http-port", "--grpc-port"])

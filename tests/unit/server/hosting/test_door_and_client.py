@@ -226,6 +226,17 @@ async def test_the_socket_is_this_users_alone_and_gone_at_the_end(gateway):
     assert not folder.exists()
 
 
+async def test_a_folder_with_a_long_name_is_not_used_for_the_socket(tmp_path, monkeypatch):
+    deep = tmp_path / ("d" * 120)
+    deep.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(deep))
+    made = Gateway()
+
+    async with made.client() as client:
+        assert client.is_attached
+    made.door.close()
+
+
 async def test_another_user_is_turned_away(gateway, monkeypatch):
     monkeypatch.setattr("server.hosting.door.os.getuid", lambda: 12345)
     with socket.socket(socket.AF_UNIX) as sock:
