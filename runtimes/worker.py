@@ -6,6 +6,7 @@ the socket means that the gateway is gone, and ends the process whatever it is d
 
 from __future__ import annotations
 
+import array
 import contextlib
 import gc
 import os
@@ -14,16 +15,19 @@ import socket
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Iterator
 
 from runtimes.batching.decide import Limits, expired
 from runtimes.batching.filled import Filled
 from runtimes.batching.padding import stretch
-from runtimes.batching.queue import BatchQueue, QueueFull
+from runtimes.batching.queue import BatchQueue
+from runtimes.clients import Clients, serve
 from runtimes.contract.codes import Code
 from runtimes.contract.frames import FrameReader, frame
 from runtimes.contract.messages import (
     Cancel,
+    Connect,
     Failed,
     Infer,
     Load,
@@ -46,15 +50,16 @@ from runtimes.warmup import warm_up
 
 NS_PER_US = 1000
 MAX_BUFFERS = 512  # below the kernel's limit on buffers in one sendmsg
+MAX_SOCKETS = 16  # in one read
 LOST_GATEWAY = 3  # exit code
-CANCELLED = "cancelled by the client"
 
 Loaded = tuple[LoadedModel, Limits, Ready]
 
 
 def run(sock: socket.socket, runtime: Runtime) -> None:
     """Serve one model over `sock` until told to stop."""
-    messages = _receive(sock)
+    sockets: deque[socket.socket] = deque()
+    messages = _receive(sock, sockets)
     # What serves meanwhile shall not feel it.
     with lowered_priority():
         first = next(messages, None)
@@ -80,11 +85,12 @@ def run(sock: socket.socket, runtime: Runtime) -> None:
         max_rows=first.spec.max_queue_rows,
         max_bytes=first.spec.max_queue_bytes,
     )
+    clients = Clients()
     reader = threading.Thread(
-        target=_read, args=(messages, queue, outbox), daemon=True, name="reader"
+        target=_read, args=(messages, sockets, queue, outbox, clients), daemon=True, name="reader"
     )
     reader.start()
-    _compute(outbox, model, queue, limits, first.spec.max_answer_bytes)
+    _compute(outbox, clients, model, queue, limits, first.spec.max_answer_bytes)
     step_back()  # giving back a large model's memory takes its time, too
 
 
@@ -151,7 +157,12 @@ def _limits(model: LoadedModel, spec: ModelSpec) -> Limits:
 
 
 def _compute(
-    outbox: Outbox, model: LoadedModel, queue: BatchQueue, limits: Limits, max_answer_bytes: int
+    outbox: Outbox,
+    clients: Clients,
+    model: LoadedModel,
+    queue: BatchQueue,
+    limits: Limits,
+    max_answer_bytes: int,
 ) -> None:
     while (batch := queue.take()) is not None:
         now = time.monotonic_ns()
@@ -161,28 +172,33 @@ def _compute(
             request = entry.request
             if expired(request, now):
                 text = "the deadline passed while the request waited in the queue"
-                outbox.send(Failed(request.id, Code.DEADLINE_EXCEEDED, text))
+                clients.end(Failed(request.id, Code.DEADLINE_EXCEEDED, text))
             else:
                 alive.append(entry)
         if alive:
             for ending in execute(model, alive, now, limits):
-                outbox.send(bounded(ending, max_answer_bytes))
+                clients.end(bounded(ending, max_answer_bytes))
         outbox.busy_since_ns = 0
 
 
-def _read(messages: Iterator[Message], queue: BatchQueue, outbox: Outbox) -> None:
+def _read(
+    messages: Iterator[Message],
+    sockets: deque[socket.socket],
+    queue: BatchQueue,
+    outbox: Outbox,
+    clients: Clients,
+) -> None:
     """The reader thread: requests into the queue until Stop; end of file ends the process."""
     try:
         for message in messages:
             match message:
                 case Infer():
-                    try:
-                        queue.put(message)
-                    except QueueFull as full:
-                        outbox.send(Failed(message.id, Code.OVERLOADED, str(full)))
+                    clients.put(queue, outbox.send, message)
                 case Cancel(id=request_id):
-                    if queue.cancel(request_id):
-                        outbox.send(Failed(request_id, Code.CANCELLED, CANCELLED))
+                    clients.cancel(queue, outbox.send, request_id)
+                case Connect():
+                    client = sockets.popleft()
+                    serve(client, Outbox(client).send, queue, clients)
                 case Ping():
                     outbox.send(Pong(outbox.busy_ns))
                 case Stop():
@@ -195,9 +211,21 @@ def _read(messages: Iterator[Message], queue: BatchQueue, outbox: Outbox) -> Non
     os._exit(LOST_GATEWAY)
 
 
-def _receive(sock: socket.socket) -> Iterator[Message]:
+def _receive(sock: socket.socket, sockets: deque[socket.socket]) -> Iterator[Message]:
+    """Messages as they come; a socket that came with one is in `sockets` before it."""
     reader = FrameReader()
-    while count := sock.recv_into(reader.buffer()):
+    space = socket.CMSG_SPACE(MAX_SOCKETS * array.array("i").itemsize)
+    while True:
+        count, ancillary, _, _ = sock.recvmsg_into(
+            [reader.buffer()], space, socket.MSG_CMSG_CLOEXEC
+        )
+        if not count:
+            return
+        for level, kind, content in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                received = array.array("i")
+                received.frombytes(content)
+                sockets.extend(socket.socket(fileno=fd) for fd in received)
         yield from reader.received(count)
 
 

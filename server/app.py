@@ -6,26 +6,24 @@ import asyncio
 import gc
 import os
 import signal
-import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import Protocol
 
 import structlog
 from prometheus_client import CollectorRegistry
 
+from server.admission import AdmissionBounds
 from server.config import ConfigError, ModelControl, Settings
 from server.controlplane import ServingControlPlane
-from server.cpus import available_cpus
-from server.dataplane import ServingDataPlane
+from server.cpus import available_cpus, frontends_for
 from server.errors import InvalidArgument
+from server.frontend_fleet import FrontendsOutside
+from server.frontend_inside import FrontendInside, listen
 from server.frontends.admin import create_admin_app
-from server.frontends.grpc import GrpcFrontend
 from server.frontends.http_server import HttpServer
-from server.frontends.limits import FrontendLimits
-from server.frontends.open_inference.servicer import OpenInferenceServicer
-from server.frontends.rest import create_app
 from server.lifecycle.history import History
 from server.lifecycle.loading import Loader, Supplied
 from server.lifecycle.manager import LifecycleManager
@@ -33,6 +31,8 @@ from server.repository.background import in_background
 from server.repository.errors import RepositoryError
 from server.repository.listing import RepositoryListing
 from server.repository.watcher import RepositoryWatcher
+from server.routing.messages import Bounds, Welcome
+from server.routing.publisher import Publisher
 from server.supply import Supply
 from server.telemetry.lifecycle import LifecycleMeter
 from server.telemetry.recorder import Recorders
@@ -45,6 +45,8 @@ log = structlog.get_logger()
 IMPORT_TIMEOUT = 120.0
 STOP_GRACE = 10.0
 HEARTBEAT = 1.0
+CONTROL_SLACK = 60.0
+"""Seconds a load or unload call gets beyond the load and the drain it may have to wait for."""
 BREATH = 0.02
 """Seconds between the steps of a swap. Each step is a burst of work that requests have to wait out
 where CPUs are few; after a pause they wait for one burst at a time, not for all of them."""
@@ -63,6 +65,19 @@ class Addresses:
     metrics_port: int
 
 
+class Frontends(Protocol):
+    """All that answers clients, in this process or in others."""
+
+    async def start(self) -> tuple[int, int]:
+        """Listen; the REST and the gRPC port. Raises ConfigError."""
+
+    def stop_admitting(self) -> None:
+        """Be not ready from here on."""
+
+    async def stop(self) -> None:
+        """Take no more requests and finish those in flight."""
+
+
 class Gateway:
     """The parts of one running server, in the order they start."""
 
@@ -70,6 +85,7 @@ class Gateway:
         self._settings = settings
         registry = CollectorRegistry()
         recorders = Recorders(registry)
+        self._publisher = Publisher(recorders.add)
         meter = LifecycleMeter(registry)
         self._supply = Supply(
             settings.model_repositories, available_cpus(), settings.quiet_period, meter
@@ -87,12 +103,12 @@ class Gateway:
         self._manager = LifecycleManager(
             Loader(self._supply.find, make_pool, recorders, breath=BREATH),
             history,
+            self._publisher,
             drain_timeout=settings.drain_timeout,
             load_retries=settings.load_retries,
             retry_first=settings.load_retry_delay,
             breath=BREATH,
         )
-        self._data = ServingDataPlane(self._manager, recorders)
         polls = settings.model_control is ModelControl.POLL
         self._watcher = RepositoryWatcher(
             self._supply.scan,
@@ -101,43 +117,43 @@ class Gateway:
             settings.model_repositories,
         )
         control = ServingControlPlane(
-            self._manager, self._supply, history, settings.model_control, self._watcher.rescan
-        )
-        limits = FrontendLimits(settings.max_message_bytes, version("underway"))
-        host, grace = settings.host, settings.drain_timeout
+            self._manager, self._supply, history, settings.model_control, self._watcher.rescan,
+            self._publisher, recorders,
+        )  # fmt: skip
         admin = create_admin_app(control, registry)
-        self._metrics = _listen(
+        self._metrics = listen(
             "metrics-port", settings.metrics_port,
-            lambda: HttpServer(admin, host, settings.metrics_port, 1),
+            lambda: HttpServer(admin, settings.host, settings.metrics_port, 1),
         )  # fmt: skip
-        rest = create_app(self._data, control, limits)
-        self._rest = _listen(
-            "http-port", settings.http_port,
-            lambda: HttpServer(rest, host, settings.http_port, grace),
-        )  # fmt: skip
-        servicer = OpenInferenceServicer(self._data, control, limits)
-        self._grpc = GrpcFrontend([servicer], self._data, limits)
+        self._frontends = _make_frontends(settings, self._publisher, control, recorders)
 
     async def start(self) -> Addresses:
         """Listen, and begin to load what the repositories hold."""
         await self._metrics.start()
-        await self._rest.start()
+        # Side by side: frontends of their own take a moment to start, and so do models.
+        listening = asyncio.ensure_future(self._listen())
+        following = asyncio.ensure_future(self._follow_repositories())
         try:
-            grpc_port = await self._grpc.start(self._settings.host, self._settings.grpc_port)
-        except (OSError, RuntimeError):
-            raise ConfigError(_taken("grpc-port", self._settings.grpc_port)) from None
-        addresses = Addresses(self._settings.host, self._rest.port, grpc_port, self._metrics.port)
-        log.info("listening", host=addresses.host, rest=addresses.http_port, grpc=grpc_port,
-                 metrics=addresses.metrics_port)  # fmt: skip
-        await self._follow_repositories()
-        return addresses
+            await asyncio.gather(listening, following)
+        finally:
+            listening.cancel()
+            following.cancel()
+        return listening.result()
 
     async def settle(self) -> None:
         """Wait until every model found at the start is READY or FAILED."""
         await self._manager.settled()
-        self._data.note_started()
+        self._publisher.started()
+        await self._publisher.applied()
         states = [v.state.value for v in self._manager.versions()]
         log.info("all models settled", ready=states.count("READY"), failed=states.count("FAILED"))
+
+    async def _listen(self) -> Addresses:
+        http_port, grpc_port = await self._frontends.start()
+        addresses = Addresses(self._settings.host, http_port, grpc_port, self._metrics.port)
+        log.info("listening", host=addresses.host, rest=addresses.http_port, grpc=grpc_port,
+                 metrics=addresses.metrics_port)  # fmt: skip
+        return addresses
 
     async def _follow_repositories(self) -> None:
         """Take up what is there now, and under `poll` whatever comes."""
@@ -174,13 +190,13 @@ class Gateway:
 
     def stop_admitting(self) -> None:
         """Be not ready from here on."""
-        self._data.stop_admitting()
+        self._frontends.stop_admitting()
 
     async def stop(self) -> None:
         """Not ready; finish what is in flight; end the workers."""
-        self._data.stop_admitting()
+        self._frontends.stop_admitting()
         await self._watcher.stop()
-        await asyncio.gather(self._rest.stop(), self._grpc.stop(self._settings.drain_timeout))
+        await self._frontends.stop()
         await self._manager.stop()
         await self._zygotes.stop()
         await self._metrics.stop()
@@ -241,14 +257,29 @@ def _pool_limits(settings: Settings) -> PoolLimits:
     )
 
 
-def _listen(setting: str, port: int, bind: Callable[[], HttpServer]) -> HttpServer:
-    try:
-        return bind()
-    except socket.gaierror as error:
-        raise ConfigError(f"host: cannot be used as an address ({error.strerror})") from None
-    except OSError as error:
-        raise ConfigError(f"{_taken(setting, port)} ({error.strerror})") from None
-
-
-def _taken(setting: str, port: int) -> str:
-    return f"{setting}: cannot listen on port {port}; choose another, or 0 for any free port"
+def _make_frontends(
+    settings: Settings, publisher: Publisher, control: ServingControlPlane, recorders: Recorders
+) -> Frontends:
+    """One frontend lives in this process; several each have their own."""
+    count = settings.frontends or frontends_for(available_cpus())
+    bounds = AdmissionBounds(
+        settings.max_in_flight_rows, settings.max_in_flight_bytes,
+        settings.max_model_in_flight_rows, settings.max_model_in_flight_bytes,
+    ).share(count)  # fmt: skip
+    welcome = Welcome(
+        number=0,
+        host=settings.host,
+        http_port=settings.http_port,
+        grpc_port=settings.grpc_port,
+        max_message_bytes=settings.max_message_bytes,
+        server_version=version("underway"),
+        drain_timeout=settings.drain_timeout,
+        worker_in_flight=max(1, settings.max_in_flight // count),
+        bounds=Bounds(bounds.rows, bounds.bytes, bounds.model_rows, bounds.model_bytes),
+        load_timeout=settings.load_timeout + settings.drain_timeout + CONTROL_SLACK,
+        log_level=settings.log_level,
+        log_format=settings.log_format,
+    )
+    if count == 1:
+        return FrontendInside(settings, welcome, publisher, control)
+    return FrontendsOutside(settings, count, welcome, publisher, control, recorders)

@@ -18,9 +18,11 @@ from server.telemetry.logs import FORMATS, LEVELS
 
 SERVE_SETTINGS = (
     "model_repository", "host", "http_port", "grpc_port", "metrics_port", "max_message_bytes",
-    "max_in_flight", "model_control", "load_model", "poll_interval", "quiet_period",
-    "load_timeout", "load_retries", "load_retry_delay", "drain_timeout", "silence_timeout",
-    "busy_timeout", "log_level", "log_format", "runtime_python",
+    "frontends", "max_in_flight", "max_in_flight_rows", "max_in_flight_bytes",
+    "max_model_in_flight_rows", "max_model_in_flight_bytes", "model_control", "load_model",
+    "poll_interval", "quiet_period", "load_timeout", "load_retries", "load_retry_delay",
+    "drain_timeout", "silence_timeout", "busy_timeout", "log_level", "log_format",
+    "runtime_python",
 )  # fmt: skip
 
 SWITCH_INTERVAL = 0.0005
@@ -73,8 +75,17 @@ def main() -> None:
 @_setting("metrics-port", "Prometheus port; 0 for any free one.", default=8002, type=int)
 @_setting("max-message-bytes", "Largest request and answer, for REST and gRPC alike.",
           default=64 * MIB, type=int)  # fmt: skip
+@_setting("frontends", "Processes that share the REST and gRPC ports; 0: by the number of "
+          "CPUs.", default=0, type=int)  # fmt: skip
 @_setting("max-in-flight", "Requests in one worker before more are refused.",
           default=1024, type=int)  # fmt: skip
+@_setting("max-in-flight-rows", "Rows in flight in all before more are refused.",
+          default=65_536, type=int)  # fmt: skip
+@_setting("max-in-flight-bytes", "Bytes of inputs in flight in all before more are refused.",
+          default=1024 * MIB, type=int)  # fmt: skip
+@_setting("max-model-in-flight-rows", "The same of one model.", default=16_384, type=int)
+@_setting("max-model-in-flight-bytes", "The same of one model.",
+          default=512 * MIB, type=int)  # fmt: skip
 @_setting("model-control", "Who decides what is loaded: the repository once (none), the "
           "repository whenever it changes (poll), or load and unload calls (explicit).",
           default="poll", type=click.Choice([kind.value for kind in ModelControl]))  # fmt: skip

@@ -18,9 +18,11 @@ from server.repository.plain_yaml import PlainYamlError, load
 MIB = 2**20
 MAX_CONFIG_BYTES = MIB
 _ABOVE_ZERO = (
-    "max_in_flight", "poll_interval", "load_timeout", "load_retry_delay", "drain_timeout",
-    "silence_timeout", "busy_timeout",
+    "max_in_flight", "max_in_flight_rows", "max_in_flight_bytes", "max_model_in_flight_rows",
+    "max_model_in_flight_bytes", "poll_interval", "load_timeout", "load_retry_delay",
+    "drain_timeout", "silence_timeout", "busy_timeout",
 )  # fmt: skip
+MAX_FRONTENDS = 32
 RUNTIMES = ("torchscript", "savedmodel", "onnx", "echo")
 
 
@@ -46,7 +48,12 @@ class Settings:
     grpc_port: int = 8001
     metrics_port: int = 8002
     max_message_bytes: int = 64 * MIB
+    frontends: int = 0
     max_in_flight: int = 1024
+    max_in_flight_rows: int = 65_536
+    max_in_flight_bytes: int = 1024 * MIB
+    max_model_in_flight_rows: int = 16_384
+    max_model_in_flight_bytes: int = 512 * MIB
     model_control: ModelControl = ModelControl.POLL
     load_models: tuple[str, ...] = ()
     poll_interval: float = 2.0
@@ -81,6 +88,10 @@ class Settings:
             raise ConfigError("max-message-bytes: expected less than 2 GiB, gRPC's own limit")
         if self.load_models and self.model_control is not ModelControl.EXPLICIT:
             raise ConfigError("load-model: only with --model-control explicit")
+        if not 0 <= self.frontends <= MAX_FRONTENDS:
+            raise ConfigError(
+                f"frontends: expected 1 to {MAX_FRONTENDS}, or 0 to go by the number of CPUs"
+            )
         if self.load_retries < 0:
             raise ConfigError("load-retries: expected 0 or more")
         if not math.isfinite(self.quiet_period) or self.quiet_period < 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
 
 from server.config import ModelControl
 from server.errors import InvalidArgument, Unsupported
@@ -14,7 +15,9 @@ from server.lifecycle.states import State
 from server.planes import IndexEntry
 from server.repository.errors import RepositoryError
 from server.repository.names import is_label
+from server.statistics import ModelStatistics
 from server.supply import Supply
+from server.telemetry.recorder import Recorders
 
 API = "api"
 
@@ -23,6 +26,16 @@ MAX_LOOKS = 5
 
 LOOK_LATER = 0.05
 """Seconds to be late by, because the times of files are only as fine as the kernel's tick."""
+
+
+class Routing(Protocol):
+    """What is asked of all frontends together; neither waits long for one that is slow."""
+
+    async def applied(self) -> None:
+        """Return when what was announced is in force everywhere."""
+
+    async def gather(self) -> None:
+        """Return when what was counted everywhere is added up."""
 
 
 class ServingControlPlane:
@@ -35,17 +48,37 @@ class ServingControlPlane:
         history: History,
         control: ModelControl,
         rescan: Callable[[], Awaitable[None]],
+        routing: Routing,
+        recorders: Recorders,
     ) -> None:
         self._manager = manager
         self._supply = supply
         self._history = history
         self._control = control
         self._rescan = rescan
+        self._routing = routing
+        self._recorders = recorders
 
     # ---- for clients ---------------------------------------------------------------------------
 
-    def index(self, ready_only: bool) -> Sequence[IndexEntry]:
+    async def statistics(self, model: str, version: str) -> Sequence[ModelStatistics]:
+        """Totals of one version, of one model's ready versions, or of all ready versions, all
+        frontends taken together.
+        """
+        if model and version:
+            found = [self._manager.find(model, version)]
+        elif model:
+            found = list(self._manager.get(model).loads.values())
+        else:
+            found = list(self._manager.versions())
+        ready = {(one.settings.name, one.version) for one in found if one.state is State.READY}
+        await self._routing.gather()
+        return [self._recorders.statistics(*key) for key in ready]
+
+    async def index(self, ready_only: bool) -> Sequence[IndexEntry]:
         """Every known model version, by name and version; a model without any is one line."""
+        # What is said to be READY here answers in whichever frontend is asked next.
+        await self._routing.applied()
         entries: list[IndexEntry] = []
         for name in sorted({*self._manager.models, *self._supply.names()}):
             entries += self._lines(name, ready_only)
@@ -72,6 +105,7 @@ class ServingControlPlane:
             raise InvalidArgument(f"load failed for model '{model}': {error.reason}") from None
         self._supply.offer(model, self._manager, API, config)
         await self._manager.settled([model])
+        await self._routing.applied()
         self._raise_failure(model)
 
     async def unload(self, model: str, unload_dependents: bool) -> None:
@@ -79,6 +113,7 @@ class ServingControlPlane:
         self._require(ModelControl.EXPLICIT)
         self._manager.withdraw(model, API)
         await self._manager.settled([model])
+        await self._routing.applied()
 
     # ---- for operators -------------------------------------------------------------------------
 
@@ -86,7 +121,7 @@ class ServingControlPlane:
         """The labels of `model` with their versions."""
         return self._manager.get(model).labels
 
-    def label(self, model: str, labels: Mapping[str, int | None]) -> None:
+    async def label(self, model: str, labels: Mapping[str, int | None]) -> None:
         """Point labels at READY versions, or remove those with None; all of them or none."""
         for label in labels:
             if not is_label(label):
@@ -95,6 +130,7 @@ class ServingControlPlane:
                     "64 at most"
                 )
         self._manager.label(model, labels, API)
+        await self._routing.applied()
 
     async def roll_back(self, model: str) -> int:
         """Turn to the version before the default one, and wait until it answers."""
@@ -103,11 +139,16 @@ class ServingControlPlane:
         if found is None or found.version != version:
             await self._manager.settled([model])
             self._raise_failure(model)
+        await self._routing.applied()
         return version
 
     def history(self, model: str, limit: int) -> Sequence[Transition]:
         """The newest transitions, oldest first."""
         return self._history.entries(model, limit)
+
+    async def counted(self) -> None:
+        """Have all that frontends counted up to now added up."""
+        await self._routing.gather()
 
     async def _look_until_quiet(self, model: str) -> None:
         """Read the repositories; again where a version of `model` was written a moment ago and

@@ -33,6 +33,15 @@ def available_cpus(cgroup: Path = CGROUP) -> int:
     return usable_cpus(len(os.sched_getaffinity(0)), _quota(cgroup))
 
 
+def frontends_for(cpus: int) -> int:
+    """How many frontend processes to run where nobody says: half of the CPUs, 1 to 8.
+
+    On two CPUs a second one would only take time from the workers, and hold memory. The other half
+    is for the workers; beyond eight, connections are few for each of them.
+    """
+    return max(1, min(8, cpus // 2))
+
+
 def _quota(cgroup: Path) -> float | None:
     try:
         return quota_from_cgroup_v2((cgroup / "cpu.max").read_text())

@@ -2,7 +2,7 @@
 the repository, the admin plane about what operators decide.
 
 Frontends depend on these protocols alone, so that a frontend is tested with a small double and
-may one day live in a process of its own.
+does not know whether it lives in the gateway's process or in its own.
 """
 
 from __future__ import annotations
@@ -73,14 +73,21 @@ class DataPlane(Protocol):
     def metadata(self, model: str, version: str) -> ModelMetadata:
         """What the version's artifact and settings say."""
 
-    def statistics(self, model: str, version: str) -> Sequence[ModelStatistics]:
-        """Totals of one version, of all of one model (version ""), or of all (model "")."""
-
 
 class ControlPlane(Protocol):
-    """What frontends ask about the repository."""
+    """What frontends ask the gateway: about the repository, and what all of them have counted.
 
-    def index(self, ready_only: bool) -> Sequence[IndexEntry]:
+    Any answer may come from another process, so that Unavailable or DeadlineExceeded may be raised
+    by each.
+    """
+
+    async def statistics(self, model: str, version: str) -> Sequence[ModelStatistics]:
+        """Totals of one version, of all of one model (version ""), or of all (model "").
+
+        Raises as the data plane does.
+        """
+
+    async def index(self, ready_only: bool) -> Sequence[IndexEntry]:
         """Every known model version with its state, by name and version."""
 
     async def load(self, model: str, parameters: Mapping[str, str | bool | int | bytes]) -> None:
@@ -96,7 +103,7 @@ class AdminPlane(Protocol):
     def labels(self, model: str) -> Mapping[str, int]:
         """The labels of `model` that can be asked for now, with their versions."""
 
-    def label(self, model: str, labels: Mapping[str, int | None]) -> None:
+    async def label(self, model: str, labels: Mapping[str, int | None]) -> None:
         """Point labels at READY versions, or remove those with None; all of them in one step.
 
         InvalidArgument where a version is not READY, and nothing is changed.
@@ -107,3 +114,6 @@ class AdminPlane(Protocol):
 
     def history(self, model: str, limit: int) -> Sequence[Transition]:
         """The newest transitions, oldest first; of all models where `model` is ""."""
+
+    async def counted(self) -> None:
+        """Return when all that frontends have counted up to now is in the metrics."""

@@ -24,6 +24,12 @@ def demo_repository() -> Path:
     return folder
 
 
+@pytest.fixture(scope="module", params=["1", "2"], ids=["one-frontend", "two-frontends"])
+def frontends(request) -> tuple[str, str]:
+    """Flags: what clients see must not depend on how many frontends there are."""
+    return ("--frontends", request.param)
+
+
 @pytest.fixture(scope="session")
 def demo_server(demo_repository: Path) -> Iterator[ServerProcess]:
     """One server over the demo models for all tests that only ask it things."""

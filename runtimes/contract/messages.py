@@ -130,6 +130,11 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class Connect:
+    """Serve the socket that comes with this message as well: it carries Infer and Cancel alone."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ping:
     """Answer Pong at once, whatever is being computed."""
 
@@ -214,5 +219,16 @@ class Failed:
 
 
 Message = (
-    Load | Infer | Cancel | Ping | Stop | Warming | Pong | Ready | LoadFailed | Result | Failed
+    Load
+    | Infer
+    | Cancel
+    | Connect
+    | Ping
+    | Stop
+    | Warming
+    | Pong
+    | Ready
+    | LoadFailed
+    | Result
+    | Failed
 )

@@ -16,6 +16,7 @@ from runtimes.contract.codes import Code
 from runtimes.contract.messages import (
     Batching,
     Cancel,
+    Connect,
     Failed,
     Infer,
     Load,
@@ -58,6 +59,8 @@ def encode(message: Message) -> tuple[bytes, list[Buffer]]:
             header, body = ["failed", id_, code, text], []
         case Cancel(id=id_):
             header, body = ["cancel", id_], []
+        case Connect():
+            header, body = ["connect"], []
         case Ping():
             header, body = ["ping"], []
         case Pong(busy_ns=busy):
@@ -163,6 +166,7 @@ _DECODERS: dict[str, Callable[[Fields, memoryview], Message]] = {
     "result": _result,
     "failed": lambda fields, _: Failed(fields[1], Code(fields[2]), str(fields[3])),
     "cancel": lambda fields, _: Cancel(fields[1]),
+    "connect": lambda _fields, _body: Connect(),
     "ping": lambda _fields, _body: Ping(),
     "pong": lambda fields, _: Pong(int(fields[1])),
     "stop": lambda _fields, _body: Stop(),

@@ -45,6 +45,7 @@ class _Pages:
 
     async def metrics(self, request: Request) -> Response:
         """Everything counted, as Prometheus or OpenMetrics text."""
+        await self._admin.counted()
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(self._registry), headers={"Content-Type": content_type})
 
@@ -70,7 +71,7 @@ class _Pages:
             if version is not None and (type(version) is not int or version < 1):
                 raise InvalidArgument(f"labels.{label[:64]}: expected a version number or null")
         model = request.path_params["model"]
-        self._admin.label(model, asked)
+        await self._admin.label(model, asked)
         return await self.labels(request)
 
     async def roll_back(self, request: Request) -> Response:

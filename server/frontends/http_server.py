@@ -26,8 +26,13 @@ class _Server(uvicorn.Server):
 class HttpServer:
     """Listens from `start` to `stop`; in-flight requests get `grace` seconds to finish."""
 
-    def __init__(self, app: ASGIApp, host: str, port: int, grace: float) -> None:
-        self._socket = _bind(host, port)
+    def __init__(
+        self, app: ASGIApp, host: str, port: int, grace: float, *, reuse_port: bool = False
+    ) -> None:
+        """Bind to `port`; several processes may share it only with `reuse_port`. OSError when it
+        is taken.
+        """
+        self._socket = _bind(host, port, reuse_port)
         self._server = _Server(
             uvicorn.Config(
                 cast(Any, app),  # uvicorn and Starlette spell the same ASGI types apart
@@ -56,18 +61,21 @@ class HttpServer:
         if self._task.done():
             await self._task
 
-    async def stop(self) -> None:
-        """Accept no more, finish what is in flight, close."""
+    async def stop(self, grace: float | None = None) -> None:
+        """Accept no more, finish what is in flight, close; `grace` in place of that given first."""
+        if grace is not None:
+            self._server.config.timeout_graceful_shutdown = max(1, round(grace))
         self._server.should_exit = True
         if self._task is not None:
             await self._task
         self._socket.close()
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def _bind(host: str, port: int, reuse_port: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(reuse_port))
     try:
         sock.bind((host, port))
     except OSError:

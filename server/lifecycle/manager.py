@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 
 import structlog
 
-from server.errors import NotFound, Unavailable
+from server.lifecycle.announcer import Announcer
 from server.lifecycle.history import History, Transition
 from server.lifecycle.loading import Loader
 from server.lifecycle.model import Model
@@ -25,7 +25,8 @@ from server.lifecycle.policy import (
     retry_delay,
 )
 from server.lifecycle.states import State
-from server.lifecycle.version import Handle, ModelVersion, not_ready
+from server.lifecycle.version import ModelVersion
+from server.naming import resolve, unknown_model
 from server.repository.settings import ModelSettings
 from server.workers.worker import LoadError
 
@@ -33,12 +34,13 @@ log = structlog.get_logger()
 
 
 class LifecycleManager:
-    """Owns every model version; frontends only borrow handles."""
+    """Owns every model version; what frontends may use of them it announces."""
 
     def __init__(
         self,
         loader: Loader,
         history: History,
+        announcer: Announcer,
         *,
         drain_timeout: float,
         load_retries: int,
@@ -48,6 +50,7 @@ class LifecycleManager:
     ) -> None:
         self._loader = loader
         self._history = history
+        self._announcer = announcer
         self._drain_timeout = drain_timeout
         self._load_retries = load_retries
         self._retry_first = retry_first
@@ -159,7 +162,7 @@ class LifecycleManager:
         """A known model; raises NotFound."""
         model = self._models.get(name)
         if model is None:
-            raise NotFound(f"Request for unknown model: '{name}' is not found")
+            raise unknown_model(name)
         return model
 
     def find(self, name: str, version: str) -> ModelVersion:
@@ -168,28 +171,17 @@ class LifecycleManager:
         Raises NotFound for what is unknown, Unavailable for what is known and cannot answer.
         """
         model = self.get(name)
-        found = model.routes.get(version)
-        if found is not None:
-            return found
-        if not version:
-            raise Unavailable(f"'{name}' has no available versions", retry_after=1.0)
-        for load in model.loads.values():
-            if str(load.version) == version and load.state is not State.ENDED:
-                raise Unavailable(not_ready(name, load.version), retry_after=1.0)
-        kind = "version" if version.isdecimal() else "version label"
-        raise NotFound(f"Request for unknown model: '{name}' {kind} {version} is not found")
-
-    def acquire(self, name: str, version: str) -> Handle:
-        """A lease on a READY version, to be used in a `with` block. Raises as `find` does."""
-        return Handle(self.find(name, version))
+        return resolve(name, version, model.routes, model.known)
 
     # ---- making it so --------------------------------------------------------------------------
 
     def _model(self, name: str) -> Model:
         if name not in self._models:
             self._models[name] = Model(
-                name, self._moved, lambda version: self._loader.forget(name, version)
-            )
+                name, self._moved, self._announcer.announce,
+                lambda version: self._loader.forget(name, version),
+            )  # fmt: skip
+            self._announcer.announce(self._models[name])
         return self._models[name]
 
     def _reconcile(self, model: Model) -> None:
@@ -206,6 +198,7 @@ class LifecycleManager:
             return
         if self._models.get(model.name) is model:
             del self._models[model.name]
+            self._announcer.withdraw(model)
             for version in {load.version for load in model.loads.values()}:
                 self._loader.forget(model.name, version)
 
@@ -269,10 +262,11 @@ class LifecycleManager:
     async def _unload(self, version: ModelVersion) -> None:
         await asyncio.sleep(self._breath)
         try:
-            await asyncio.wait_for(version.drained(), self._drain_timeout)
+            await asyncio.wait_for(self._announcer.drained(version), self._drain_timeout)
         except TimeoutError:
+            users = self._announcer.users(version)
             log.warning("drain deadline passed", model=version.settings.name,
-                        version=version.version, in_flight=version.in_flight)  # fmt: skip
+                        version=version.version, frontends=users)  # fmt: skip
         version.move(State.UNLOADING)
         await self._end(version)
 

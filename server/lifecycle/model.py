@@ -30,7 +30,13 @@ Moved = Callable[[ModelVersion, Transition], None]
 class Model:
     """The state of one model; changed by the lifecycle manager alone."""
 
-    def __init__(self, name: str, moved: Moved, forgotten: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        moved: Moved,
+        refreshed: Callable[[Model], None],
+        forgotten: Callable[[int], None],
+    ) -> None:
         self.name = name
         self.error = ""
         self.removed = False
@@ -47,6 +53,7 @@ class Model:
         self._previous: int | None = None
         self._turned_to: int | None = None
         self._moved = moved
+        self._refreshed = refreshed
         self._forgotten = forgotten
         self._next_id = 1
 
@@ -136,6 +143,12 @@ class Model:
         return tuple(sorted({v.version for v in self.routes.values()}))
 
     @property
+    def known(self) -> tuple[int, ...]:
+        """The versions that are there in any state but ENDED, ascending."""
+        loads = self.loads.values()
+        return tuple(sorted({one.version for one in loads if one.state is not State.ENDED}))
+
+    @property
     def settled(self) -> bool:
         """True where nothing more will happen of itself, but for retries: every wanted version is
         READY or FAILED, and every other one is gone or has to stay because nothing replaces it.
@@ -151,11 +164,12 @@ class Model:
     # ---- keeping it consistent -----------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Rebuild the routes after a load moved; wakes whoever waits for a change."""
+        """Rebuild the routes after a load moved, have them told, and wake who waits."""
         self._route()
         # What has become the default or got a label may decide what else is to stay.
         self._want_versions()
         self._prune()
+        self._refreshed(self)
         changed, self.changed = self.changed, asyncio.Event()
         changed.set()
 

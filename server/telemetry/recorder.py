@@ -1,105 +1,119 @@
-"""What is counted of each request, kept once and read by both `/metrics` and the statistics API."""
+"""Everything counted of requests, added up over all frontends: read by `/metrics` and by the
+statistics API, so that both tell the same.
+"""
 
 from __future__ import annotations
 
-import time
+from collections.abc import Iterator
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    disable_created_metrics,
+from prometheus_client import CollectorRegistry, disable_created_metrics
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from server.statistics import ModelStatistics
+from server.telemetry.counts import (
+    LATENCY_BUCKETS,
+    PROTOCOLS,
+    Counts,
+    Report,
+    Unknown,
+    merge,
+    merge_failures,
+    statistics_of,
 )
 
-from runtimes.contract.codes import Code
-from runtimes.contract.messages import Timings
-from server.statistics import BatchStatistics, ModelStatistics
-
-LATENCY_BUCKETS = (
-    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
-)  # fmt: skip
+Key = tuple[str, int]
 
 
-class VersionRecorder:
-    """Counts one version's requests; its metric children are looked up once, not per request."""
-
-    def __init__(self, metrics: Recorders, model: str, version: int) -> None:
-        self.statistics = ModelStatistics(model, version)
-        self._labels = (model, str(version))
-        self._failures = metrics.failures
-        self._requests = {p: metrics.requests.labels(*self._labels, p) for p in ("rest", "grpc")}
-        self._latency = {p: metrics.latency.labels(*self._labels, p) for p in ("rest", "grpc")}
-        self.in_flight = metrics.in_flight.labels(*self._labels)
-
-    def success(self, protocol: str, started_ns: int, rows: int, timings: Timings) -> None:
-        """Count an answered request of `rows` rows that came at `started_ns` (monotonic)."""
-        elapsed = time.monotonic_ns() - started_ns
-        self._requests[protocol].inc()
-        self._latency[protocol].observe(elapsed / 1e9)
-        total = self.statistics
-        total.last_inference_ms = time.time_ns() // 1_000_000
-        total.inference_count += rows
-        total.success.add(elapsed)
-        total.queue.add(timings.queue_ns)
-        total.compute_input.add(timings.compute_input_ns)
-        total.compute_infer.add(timings.compute_infer_ns)
-        total.compute_output.add(timings.compute_output_ns)
-        if timings.leads:
-            total.execution_count += 1
-            batch = total.batches.setdefault(timings.batch_rows, BatchStatistics())
-            batch.compute_input.add(timings.compute_input_ns)
-            batch.compute_infer.add(timings.compute_infer_ns)
-            batch.compute_output.add(timings.compute_output_ns)
-
-    def failure(self, protocol: str, started_ns: int, code: Code) -> None:
-        """Count a request that ended without an answer."""
-        elapsed = time.monotonic_ns() - started_ns
-        self._requests[protocol].inc()
-        self._latency[protocol].observe(elapsed / 1e9)
-        self._failures.labels(*self._labels, protocol, code.value).inc()
-        self.statistics.fail.add(elapsed)
-
-
-class Recorders:
-    """The metric families, all names in one place, and one recorder per version."""
+class Recorders(Collector):
+    """Totals per version, and the metric families made of them, all names in one place."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         # A second series per counter, of no use to rate().
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        labels = ("model", "version")
-        self.requests = Counter(
-            "underway_requests", "Inference requests ended, answered or not.",
-            (*labels, "protocol"), registry=registry,
-        )  # fmt: skip
-        self.failures = Counter(
-            "underway_request_failures", "Inference requests that ended without an answer.",
-            (*labels, "protocol", "code"), registry=registry,
-        )  # fmt: skip
-        self.latency = Histogram(
-            "underway_request_duration_seconds", "From decoded request to answer.",
-            (*labels, "protocol"), buckets=LATENCY_BUCKETS, registry=registry,
-        )  # fmt: skip
-        self.in_flight = Gauge(
-            "underway_requests_in_flight", "Inference requests being answered.",
-            labels, registry=registry,
-        )  # fmt: skip
-        self._recorders: dict[tuple[str, int], VersionRecorder] = {}
+        self._totals: dict[Key, Counts] = {}
+        self._unknown: Unknown = {}
+        self._in_flight: dict[int, dict[Key, int]] = {}
+        registry.register(self)
 
-    def of(self, model: str, version: int) -> VersionRecorder:
-        """The recorder of one version; the same one after a reload."""
-        key = (model, version)
-        if key not in self._recorders:
-            self._recorders[key] = VersionRecorder(self, model, version)
-        return self._recorders[key]
+    def expect(self, model: str, version: int) -> None:
+        """Count a version from here on; one that was there before goes on where it was."""
+        self._totals.setdefault((model, version), Counts())
+
+    def add(self, frontend: int, report: Report) -> None:
+        """Add what a frontend counted; of versions that are forgotten, nothing is kept."""
+        in_flight: dict[Key, int] = {}
+        for one in report.versions:
+            key = (one.model, one.version)
+            total = self._totals.get(key)
+            if total is not None:
+                merge(total, one.counts)
+                in_flight[key] = in_flight.get(key, 0) + one.in_flight
+        self._in_flight[frontend] = in_flight
+        for protocol, failures in report.unknown.items():
+            merge_failures(self._unknown.setdefault(protocol, {}), failures)
+
+    def frontend_gone(self, frontend: int) -> None:
+        """Nothing is in flight there any more."""
+        self._in_flight.pop(frontend, None)
 
     def forget(self, model: str, version: int) -> None:
         """Drop a version's series, so that a server that swaps for months does not grow."""
-        if self._recorders.pop((model, version), None) is None:
-            return
-        for family in (self.requests, self.failures, self.latency, self.in_flight):
-            family.remove_by_labels({"model": model, "version": str(version)})
+        self._totals.pop((model, version), None)
 
-    def unknown(self, protocol: str, code: Code) -> None:
-        """Count a failure that belongs to no ready version; names from outside stay outside."""
-        self.failures.labels("_unknown", "", protocol, code.value).inc()
+    def statistics(self, model: str, version: int) -> ModelStatistics:
+        """One version's totals; zeros for one that was never expected."""
+        return statistics_of(model, version, self._totals.get((model, version), Counts()))
+
+    # ---- metrics -------------------------------------------------------------------------------
+
+    def collect(self) -> Iterator[Metric]:
+        """The families as they stand; called at a scrape."""
+        labels = ("model", "version")
+        requests = CounterMetricFamily(
+            "underway_requests", "Inference requests ended, answered or not.",
+            labels=(*labels, "protocol"),
+        )  # fmt: skip
+        failures = CounterMetricFamily(
+            "underway_request_failures", "Inference requests that ended without an answer.",
+            labels=(*labels, "protocol", "code"),
+        )  # fmt: skip
+        latency = HistogramMetricFamily(
+            "underway_request_duration_seconds", "From decoded request to answer.",
+            labels=(*labels, "protocol"),
+        )  # fmt: skip
+        in_flight = GaugeMetricFamily(
+            "underway_requests_in_flight", "Inference requests being answered.", labels=labels
+        )
+        for (model, version), total in self._totals.items():
+            names = (model, str(version))
+            in_flight.add_metric(names, self._in_flight_of((model, version)))
+            for protocol in PROTOCOLS:
+                counts = total.of(protocol)
+                requests.add_metric((*names, protocol), counts.requests)
+                latency.add_metric((*names, protocol), _cumulative(counts.buckets), counts.ns / 1e9)
+                for code, count in counts.failures.items():
+                    failures.add_metric((*names, protocol, code), count)
+        for protocol, by_code in self._unknown.items():
+            for code, count in by_code.items():
+                failures.add_metric(("_unknown", "", protocol, code), count)
+        yield from (requests, failures, latency, in_flight)
+
+    def _in_flight_of(self, key: Key) -> int:
+        return sum(there.get(key, 0) for there in self._in_flight.values())
+
+
+def _cumulative(buckets: list[int]) -> list[tuple[str, float]]:
+    """Each upper bound with the count of all that is not above it."""
+    bounds = [*map(str, LATENCY_BUCKETS), "+Inf"]
+    found: list[tuple[str, float]] = []
+    sofar = 0
+    for bound, count in zip(bounds, buckets, strict=True):
+        sofar += count
+        found.append((bound, float(sofar)))
+    return found

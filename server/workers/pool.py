@@ -60,12 +60,36 @@ class WorkerPool:
         self._deaths: list[float] = []
         self._monitor: asyncio.Task[None] | None = None
         self._changed = False
-        self.trouble = ""
+        self._trouble = ""
+        self._joined: Callable[[Worker], None] = lambda worker: None
+        self._troubled: Callable[[str], None] = lambda text: None
+
+    @property
+    def trouble(self) -> str:
+        """Why there are too few workers, "" where all is well."""
+        return self._trouble
+
+    @trouble.setter
+    def trouble(self, text: str) -> None:
+        if text != self._trouble:
+            self._trouble = text
+            self._troubled(text)
 
     @property
     def is_ready(self) -> bool:
         """True while at least one worker can be asked."""
         return bool(self._ready)
+
+    @property
+    def workers(self) -> Sequence[Worker]:
+        """Those that can be asked."""
+        return tuple(self._ready)
+
+    def watch(self, joined: Callable[[Worker], None], troubled: Callable[[str], None]) -> None:
+        """Call `joined` with each worker that takes the place of another, and `troubled` with why
+        there are too few, "" when all is well again.
+        """
+        self._joined, self._troubled = joined, troubled
 
     @property
     def pids(self) -> list[int]:
@@ -134,6 +158,7 @@ class WorkerPool:
         ready = await worker.start(self._zygote, spec, most, self._limits.load_timeout, warming)
         worker.watch(lambda lost: self._replace(lost, device))
         self._ready.append(worker)
+        self._joined(worker)
         return ready
 
     def _replace(self, lost: Worker, device: str) -> None:

@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 from collections.abc import Callable
 
 import structlog
 
-from runtimes.contract.messages import LoadFailed, ModelSpec, Ready, Result
+from runtimes.contract.frames import frame
+from runtimes.contract.messages import Connect, LoadFailed, ModelSpec, Ready, Result
 from runtimes.contract.tensor import Tensor
 from server.errors import Unavailable
 from server.workers.connection import DIED_LOADING, WorkerConnection
@@ -43,6 +45,7 @@ class Worker:
         self.ready: Ready | None = None
         self.exited = asyncio.Event()
         self._pidfd = -1
+        self._control: socket.socket | None = None
         self._status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._connection: WorkerConnection | None = None
         self._on_lost: Callable[[Worker], None] | None = None
@@ -79,6 +82,8 @@ class Worker:
             reason = str(error) or "the worker process did not start in time"
             raise LoadError(reason, "start") from None
         self._watch_process()
+        self._control = sock.dup()  # descriptors cannot be sent through a transport
+        self._control.setblocking(False)
         self._connection = await WorkerConnection.open(
             sock, self.name, max_message_bytes, warming, self._note_loss
         )
@@ -115,6 +120,21 @@ class Worker:
                 await self.exited.wait()
         if self._connection is not None:
             self._connection.close()
+
+    def connect(self) -> socket.socket:
+        """A new socket to the worker, for requests and answers alone. Raises OSError."""
+        if self._control is None or self.exited.is_set():
+            raise ConnectionRefusedError("the worker is gone")
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        with theirs:
+            try:
+                data = b"".join(frame(Connect()))
+                if socket.send_fds(self._control, [data], [theirs.fileno()]) != len(data):
+                    raise BlockingIOError("the worker does not read")
+            except OSError:
+                ours.close()
+                raise
+        return ours
 
     def watch(self, on_lost: Callable[[Worker], None]) -> None:
         """Call `on_lost` when the worker dies without having been stopped."""
@@ -179,6 +199,9 @@ class Worker:
         asyncio.get_running_loop().remove_reader(self._pidfd)
         os.close(self._pidfd)
         self._pidfd = -1
+        if self._control is not None:
+            self._control.close()
+            self._control = None
         self.exited.set()
 
     def _note_exit(self, status: int) -> None:

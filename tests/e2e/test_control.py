@@ -18,7 +18,7 @@ PROGRAM = Path(__file__).with_name("clients") / "control.py"
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory) -> Path:
+def root(tmp_path_factory, frontends) -> Path:
     folder = tmp_path_factory.mktemp("controlled") / "models"
     save_scaling(folder / "one/1", 2)
     add_echo(folder, "broken", options={"fail_load": "this one is out of order"})
@@ -26,8 +26,9 @@ def root(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def at(root):
-    with serving(root, arguments=(*EXPLICIT, "--load-retry-delay", "3600")) as server:
+def at(root, frontends):
+    arguments = (*EXPLICIT, *frontends, "--load-retry-delay", "3600")
+    with serving(root, arguments=arguments) as server:
         yield Operator(server)
 
 

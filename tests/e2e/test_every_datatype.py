@@ -50,11 +50,11 @@ def write_identity(folder: Path, datatype: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory) -> Iterator[ServerProcess]:
+def server(tmp_path_factory, frontends) -> Iterator[ServerProcess]:
     root = tmp_path_factory.mktemp("identities")
     for datatype in cases.DATATYPES:
         write_identity(root / f"identity-{datatype}", datatype)
-    with serving(root) as started:
+    with serving(root, arguments=frontends) as started:
         yield started
 
 

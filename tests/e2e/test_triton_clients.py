@@ -29,7 +29,7 @@ def tensor(name: str, datatype: str, *shape: int, **more: object) -> dict[str, o
 
 
 @pytest.fixture(scope="module")
-def server(demo_repository: Path, tmp_path_factory) -> Iterator[ServerProcess]:
+def server(demo_repository: Path, tmp_path_factory, frontends) -> Iterator[ServerProcess]:
     """The demo models, and echoes for what those cannot show."""
     root = tmp_path_factory.mktemp("echoes")
     pair = [tensor("x", "INT32", -1, 2), tensor("y", "FP64", -1, 1)]
@@ -41,7 +41,7 @@ def server(demo_repository: Path, tmp_path_factory) -> Iterator[ServerProcess]:
     add_echo(root, "broken", options={"fail_load": "this one is out of order"})
     labelled = tensor("colour", "FP32", -1, 3, labels=["red", "green", "blue"])
     add_echo(root, "labelled", inputs=[tensor("x", "FP32", -1, 3)], outputs=[labelled])
-    with serving(demo_repository, root) as started:
+    with serving(demo_repository, root, arguments=frontends) as started:
         yield started
 
 

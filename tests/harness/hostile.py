@@ -132,7 +132,9 @@ class Watched:
     def check_unharmed(self) -> None:
         """The same processes are alive and the next good request is answered rightly."""
         assert self.server.process.poll() is None
-        listening = self.process.net_connections("tcp")
+        # Frontends may be processes of their own.
+        family = [self.process, *self.process.children()]
+        listening = [c for one in family for c in one.net_connections("tcp")]
         ports = {c.laddr.port for c in listening if c.status == psutil.CONN_LISTEN}
         assert {self.server.http_port, self.server.grpc_port} <= ports
         assert self._pids() == self._family

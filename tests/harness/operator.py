@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 
 from server.cli import main
 from tests.harness.echo_repository import add_echo, ask
+from tests.harness.family import workers
 from tests.harness.server_process import ServerProcess
 
 FAST = ("--quiet-period", "0.2", "--poll-interval", "0.2")
@@ -145,9 +146,7 @@ class Operator:
 
     def workers(self, model: str) -> list[psutil.Process]:
         """The worker processes of one model; they carry its name."""
-        zygotes = psutil.Process(self.server.process.pid).children()
-        found = [worker for zygote in zygotes for worker in zygote.children()]
-        return [worker for worker in found if worker.name().startswith(model)]
+        return workers(self.server, model)
 
     # ---- waiting -------------------------------------------------------------------------------
 

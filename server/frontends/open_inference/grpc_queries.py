@@ -73,14 +73,18 @@ class Queries:
         config = ParseDict(described, model_config_pb2.ModelConfig())
         return pb.ModelConfigResponse(config=config)
 
-    def model_statistics(self, request: pb.ModelStatisticsRequest) -> pb.ModelStatisticsResponse:
+    async def model_statistics(
+        self, request: pb.ModelStatisticsRequest
+    ) -> pb.ModelStatisticsResponse:
         """Running totals; of all models when no name is given."""
         if request.version and not request.name:
             raise InvalidArgument("version is given without name, expected both or neither")
-        totals = self._data.statistics(request.name, version_number(request.version))
+        totals = await self._control.statistics(request.name, version_number(request.version))
         return ParseDict(model_statistics(totals), pb.ModelStatisticsResponse())
 
-    def repository_index(self, request: pb.RepositoryIndexRequest) -> pb.RepositoryIndexResponse:
+    async def repository_index(
+        self, request: pb.RepositoryIndexRequest
+    ) -> pb.RepositoryIndexResponse:
         """Every known version and its state."""
         _refuse_repository_name(request.repository_name)
         return pb.RepositoryIndexResponse(
@@ -92,7 +96,7 @@ class Queries:
                     # A framework's words may hold what UTF-8 cannot.
                     reason=entry.reason.encode("utf-8", "replace").decode(),
                 )
-                for entry in self._control.index(request.ready)
+                for entry in await self._control.index(request.ready)
             ]
         )
 

@@ -12,14 +12,15 @@ from server.frontends.open_inference.extensions import EXTENSIONS
 from server.frontends.open_inference.model_config import model_config
 from server.frontends.open_inference.rest_io import json_answer, model_of
 from server.frontends.open_inference.statistics import model_statistics
-from server.planes import SERVER_NAME, DataPlane, ModelMetadata
+from server.planes import SERVER_NAME, ControlPlane, DataPlane, ModelMetadata
 
 
 class ModelEndpoints:
-    """Health, metadata, configuration and statistics, read from `data`."""
+    """Health, metadata and configuration from `data`, statistics from `control`."""
 
-    def __init__(self, data: DataPlane, limits: FrontendLimits) -> None:
+    def __init__(self, data: DataPlane, control: ControlPlane, limits: FrontendLimits) -> None:
         self._data = data
+        self._control = control
         self._server = {
             "name": SERVER_NAME,
             "version": limits.server_version,
@@ -55,12 +56,12 @@ class ModelEndpoints:
 
     async def model_statistics(self, request: Request) -> Response:
         """Totals of one version, or of all of one model."""
-        statistics = self._data.statistics(*model_of(request))
+        statistics = await self._control.statistics(*model_of(request))
         return json_answer(model_statistics(statistics))
 
     async def statistics(self, _request: Request) -> Response:
         """Totals of every version of every model."""
-        return json_answer(model_statistics(self._data.statistics("", "")))
+        return json_answer(model_statistics(await self._control.statistics("", "")))
 
 
 def _metadata(metadata: ModelMetadata) -> dict[str, object]:

@@ -34,7 +34,7 @@ class RepositoryEndpoints:
         ready = asked.get("ready", False)
         if not isinstance(ready, bool):
             raise InvalidArgument("'ready' must be true or false")
-        return json_answer([_entry(one) for one in self._control.index(ready)])
+        return json_answer([_entry(one) for one in await self._control.index(ready)])
 
     async def load(self, request: Request) -> Response:
         """Load or reload a model; 200 without a body once it serves."""

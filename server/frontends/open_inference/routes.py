@@ -33,7 +33,7 @@ def add_routes(
     # before those with a model's name in the same place.
     infer = InferEndpoint(data, limits)
     add(app, "POST", [f"{path}/infer" for path in _BOTH], infer.infer, INFER)
-    models = ModelEndpoints(data, limits)
+    models = ModelEndpoints(data, control, limits)
     _add_health(app, models)
     _add_models(app, models)
     _add_repository(app, RepositoryEndpoints(control, limits))

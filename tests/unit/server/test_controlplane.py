@@ -16,6 +16,7 @@ from server.planes import IndexEntry
 from server.repository.errors import RepositoryError
 from server.supply import Supply
 from server.telemetry.lifecycle import LifecycleMeter
+from server.telemetry.recorder import Recorders
 from tests.unit.server.lifecycle.doubles import make_manager, turn
 
 
@@ -28,7 +29,10 @@ class World:
         self.manager, self.loader, _, history = make_manager(retries=0)
         self.looks = 0
         self.trouble: Exception | None = None
-        self.plane = ServingControlPlane(self.manager, self.supply, history, control, self._look)
+        self.plane = ServingControlPlane(
+            self.manager, self.supply, history, control, self._look,
+            self.manager.publisher, Recorders(CollectorRegistry()),
+        )  # fmt: skip
 
     async def _look(self) -> None:
         self.looks += 1
@@ -57,10 +61,10 @@ class World:
         await self.end_loads(*failing)
         await asyncio.wait_for(call, 5)
 
-    def index(self, ready_only: bool = False) -> list[tuple[str, str, str, str]]:
+    async def index(self, ready_only: bool = False) -> list[tuple[str, str, str, str]]:
         return [
             (line.name, line.version, line.state, line.reason)
-            for line in self.plane.index(ready_only)
+            for line in await self.plane.index(ready_only)
         ]
 
 
@@ -95,27 +99,30 @@ async def test_the_index_has_a_line_for_every_version_by_name_and_number(polling
     await polling.follow()
     await polling.end_loads()
 
-    assert polling.index() == [
+    assert await polling.index() == [
         ("a", "1", "READY", ""),
         ("b", "2", "READY", ""),
         ("b", "10", "FAILED", "broken"),
     ]
-    assert polling.index(ready_only=True) == [("a", "1", "READY", ""), ("b", "2", "READY", "")]
+    assert await polling.index(ready_only=True) == [
+        ("a", "1", "READY", ""),
+        ("b", "2", "READY", ""),
+    ]
 
 
 async def test_a_model_that_was_never_loaded_is_one_line_without_a_version(explicit, tmp_path):
     add(tmp_path, "a", 1)
     explicit.supply.note(explicit.supply.scan())
 
-    assert explicit.index() == [("a", "", "ENDED", "")]
-    assert explicit.index(ready_only=True) == []
+    assert await explicit.index() == [("a", "", "ENDED", "")]
+    assert await explicit.index(ready_only=True) == []
 
 
 async def test_a_model_that_cannot_be_served_is_one_line_with_the_reason(polling, tmp_path):
     add(tmp_path, "a", 1, yaml="max_batchsize: 8")
     await polling.follow()
 
-    ((name, version, state, reason),) = polling.index()
+    ((name, version, state, reason),) = await polling.index()
     assert (name, version, state) == ("a", "", "FAILED")
     assert reason.startswith("model.yaml: max_batchsize: unknown")
 
@@ -127,7 +134,7 @@ async def test_wrong_settings_are_told_beside_what_serves_nonetheless(polling, t
     (folder / "model.yaml").write_text("max_batchsize: 8")
     await polling.follow()
 
-    ((name, version, state, reason),) = polling.index()
+    ((name, version, state, reason),) = await polling.index()
     assert (name, version, state) == ("a", "1", "READY")
     assert reason.startswith("model.yaml: max_batchsize: unknown")
 
@@ -140,7 +147,7 @@ async def test_a_reload_that_failed_is_told_beside_the_load_that_serves(polling,
     await polling.follow()
     await polling.end_loads(1)
 
-    assert polling.index() == [("a", "1", "READY", "broken")]
+    assert await polling.index() == [("a", "1", "READY", "broken")]
 
 
 async def test_a_version_that_is_not_whole_is_told_beside_the_others(polling, tmp_path):
@@ -152,8 +159,8 @@ async def test_a_version_that_is_not_whole_is_told_beside_the_others(polling, tm
     await polling.follow()
 
     reason = "'model.onnx.part' is still being written, by its name"
-    assert polling.index() == [("a", "1", "READY", ""), ("a", "2", "NEW", reason)]
-    assert polling.plane.index(True) == [IndexEntry("a", "1", "READY")]
+    assert await polling.index() == [("a", "1", "READY", ""), ("a", "2", "NEW", reason)]
+    assert await polling.plane.index(True) == [IndexEntry("a", "1", "READY")]
 
 
 # ---- load and unload -----------------------------------------------------------------------------
@@ -168,7 +175,7 @@ async def test_a_load_call_looks_at_the_repository_and_waits_for_the_load(explic
     await explicit.end_loads()
 
     await asyncio.wait_for(call, 5)
-    assert explicit.index() == [("a", "1", "READY", "")]
+    assert await explicit.index() == [("a", "1", "READY", "")]
     assert {entry.cause for entry in explicit.plane.history("a", 10)} == {"api"}
 
 
@@ -199,7 +206,7 @@ async def test_a_failed_load_is_tried_again_by_the_next_call(explicit, tmp_path)
 
     await explicit.load("a")
 
-    assert explicit.index() == [("a", "1", "READY", "")]
+    assert await explicit.index() == [("a", "1", "READY", "")]
 
 
 async def test_the_configuration_of_a_call_holds_until_the_next_call(explicit, tmp_path):
@@ -276,7 +283,7 @@ async def test_unload_waits_until_the_version_is_gone_and_the_unknown_is_gone(ex
 
     await asyncio.wait_for(call, 5)
     assert pool.stopped
-    assert [line[2] for line in explicit.index()] == ["ENDED"]
+    assert [line[2] for line in await explicit.index()] == ["ENDED"]
     await explicit.plane.unload("nobody", False)
 
 
@@ -300,7 +307,7 @@ async def test_what_is_no_label_is_refused_and_moves_none_of_the_others(polling,
     await polling.end_loads()
 
     with pytest.raises(InvalidArgument, match="expected a letter, then letters, digits"):
-        polling.plane.label("a", {"fine": 1, label: 1})
+        await polling.plane.label("a", {"fine": 1, label: 1})
 
     assert polling.plane.labels("a") == {}
 
@@ -310,14 +317,15 @@ async def test_labels_are_moved_and_told(polling, tmp_path):
     await polling.follow()
     await polling.end_loads()
 
-    polling.plane.label("a", {"stable": 1, "canary": 2})
+    await polling.plane.label("a", {"stable": 1, "canary": 2})
     assert polling.plane.labels("a") == {"stable": 1, "canary": 2}
-    polling.plane.label("a", {"stable": 2, "canary": None})
+    await polling.plane.label("a", {"stable": 2, "canary": None})
 
     assert polling.plane.labels("a") == {"stable": 2}
-    for call in (polling.plane.labels, lambda name: polling.plane.label(name, {"a": 1})):
-        with pytest.raises(NotFound):
-            call("nobody")
+    with pytest.raises(NotFound):
+        polling.plane.labels("nobody")
+    with pytest.raises(NotFound):
+        await polling.plane.label("nobody", {"a": 1})
 
 
 async def test_a_rollback_waits_until_the_version_before_answers(polling, tmp_path):

@@ -8,6 +8,7 @@ import pytest
 
 from server.cpus import (
     available_cpus,
+    frontends_for,
     quota_from_cgroup_v1,
     quota_from_cgroup_v2,
     usable_cpus,
@@ -79,3 +80,10 @@ def test_without_a_readable_quota_the_mask_counts(tmp_path, many_cpus, content):
         (tmp_path / "cpu.max").write_text(content)
 
     assert available_cpus(tmp_path) == 32
+
+
+@pytest.mark.parametrize(
+    ("cpus", "frontends"), [(1, 1), (2, 1), (3, 1), (4, 2), (6, 3), (16, 8), (128, 8)]
+)
+def test_half_of_the_cpus_are_for_frontends_within_bounds(cpus, frontends):
+    assert frontends_for(cpus) == frontends

@@ -72,11 +72,11 @@ class Planes:
         settings = ModelSettings(model, output_labels={"y": ("cat", "dog", "cow")})
         return ModelMetadata(model, 3, (2, 3), "onnxruntime_onnx", "onnx", SIGNATURE, 8, settings)
 
-    def statistics(self, model: str, version: str) -> Sequence[ModelStatistics]:
+    async def statistics(self, model: str, version: str) -> Sequence[ModelStatistics]:
         self.totals_of.append((model, version))
         return self.totals
 
-    def index(self, ready_only: bool) -> Sequence[IndexEntry]:
+    async def index(self, ready_only: bool) -> Sequence[IndexEntry]:
         return [entry for entry in self.entries if not ready_only or entry.state == "READY"]
 
     async def load(self, model: str, parameters: Mapping[str, str | bool | int | bytes]) -> None:

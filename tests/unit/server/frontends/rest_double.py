@@ -102,7 +102,7 @@ class Planes:
             model, 3, (2, 3), "onnxruntime_onnx", "onnx", signature, max_batch_size, settings
         )
 
-    def statistics(self, model: str, version: str) -> Sequence[ModelStatistics]:
+    async def statistics(self, model: str, version: str) -> Sequence[ModelStatistics]:
         if model:
             self._find(model, version)
         number = 3 if version == "stable" else int(version or 3)
@@ -112,7 +112,7 @@ class Planes:
         totals.batches[1] = BatchStatistics(compute_infer=Duration(2, 20))
         return [totals]
 
-    def index(self, ready_only: bool) -> Sequence[IndexEntry]:
+    async def index(self, ready_only: bool) -> Sequence[IndexEntry]:
         entries = [
             IndexEntry("broken", "1", "FAILED", "no such op"),
             IndexEntry("new", "", "NEW"),

@@ -31,7 +31,7 @@ class Admin:
         self._note("labels", model)
         return {"stable": 3}
 
-    def label(self, model: str, labels: Mapping[str, int | None]) -> None:
+    async def label(self, model: str, labels: Mapping[str, int | None]) -> None:
         self._note("label", model, dict(labels))
 
     async def roll_back(self, model: str) -> int:
@@ -41,6 +41,9 @@ class Admin:
     def history(self, model: str, limit: int) -> Sequence[Transition]:
         self._note("history", model, limit)
         return [ENTRY]
+
+    async def counted(self) -> None:
+        self._note("counted")
 
     def _note(self, *call: object) -> None:
         if self.refusal is not None:

@@ -12,6 +12,9 @@ from server.lifecycle.history import History
 from server.lifecycle.manager import LifecycleManager
 from server.lifecycle.states import State
 from server.repository.settings import ModelSettings
+from server.routing.direct import DirectLink
+from server.routing.publisher import Publisher
+from server.routing.table import RoutingTable
 from server.telemetry.lifecycle import LifecycleMeter
 from server.telemetry.recorder import Recorders
 from server.workers.worker import LoadError
@@ -32,8 +35,12 @@ class FakePool:
         self.stopped = False
         self.is_ready = True
         self.pids = []
+        self.workers = []
         self.may_stop = asyncio.Event()
         self.may_stop.set()
+
+    def watch(self, joined, trouble):
+        pass
 
     async def stop(self):
         await self.may_stop.wait()
@@ -64,7 +71,7 @@ class FakeLoader:
         version.pool = FakePool()
         self.pools[version.id] = version.pool
         version.ready = Ready(Signature((), ()), 0, "cpu", 1, 1)
-        version.recorder = self._recorders.of(version.settings.name, version.version)
+        self._recorders.expect(version.settings.name, version.version)
 
     def succeed(self, id):
         self.pending[id].set_result(None)
@@ -79,13 +86,53 @@ class FakeLoader:
         self.forgotten.append((model, version))
 
 
+class NoWorkers:
+    """A frontend's connections to no worker at all."""
+
+    is_ready = True
+    trouble = ""
+
+    def close(self):
+        pass
+
+
+class Use:
+    def __init__(self, table, load, pool):
+        self.pool = pool
+        self._table, self._load = table, load
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self._table.give_back(self._load)
+
+
+class UsedManager(LifecycleManager):
+    """A manager together with the table of one frontend in the same process."""
+
+    table: RoutingTable
+    publisher: Publisher
+
+    def acquire(self, name, version):
+        """A request in that version, until the end of the `with` block."""
+        load = self.table.acquire(name, version)
+        pool = self.find(name, version).pool
+        return Use(self.table, load, pool)
+
+
 def make_manager(retries=2, drain_timeout=30.0):
     loader, clock = FakeLoader(), Clock()
     history = History(LifecycleMeter(CollectorRegistry()))
-    manager = LifecycleManager(
-        loader, history, drain_timeout=drain_timeout, load_retries=retries, retry_first=10.0,
-        clock=clock,
+    publisher = Publisher(lambda frontend, report: None)
+    manager = UsedManager(
+        loader, history, publisher, drain_timeout=drain_timeout, load_retries=retries,
+        retry_first=10.0, clock=clock,
     )  # fmt: skip
+    manager.publisher = publisher
+    link = DirectLink(publisher, 0)
+    manager.table = RoutingTable(lambda added: NoWorkers(), link.tell)
+    link.attach(manager.table, None)
     return manager, loader, clock, history
 
 

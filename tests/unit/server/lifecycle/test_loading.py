@@ -14,7 +14,7 @@ from runtimes.contract.tensor import Signature
 from server.lifecycle.footprint import BASE, MIB
 from server.lifecycle.loading import Loader, Supplied
 from server.lifecycle.states import State
-from server.lifecycle.version import Handle, ModelVersion
+from server.lifecycle.version import ModelVersion
 from server.repository.settings import ModelSettings, SwapPolicy
 from server.telemetry.recorder import Recorders
 from server.workers.worker import LoadError
@@ -46,7 +46,8 @@ class Setting:
         self.pool = pool or Pool()
         self.made = []
         self.found_in = []
-        self.recorders = Recorders(CollectorRegistry())
+        self.registry = CollectorRegistry()
+        self.recorders = Recorders(self.registry)
         self._find = find
         self.loader = Loader(self.find, self.make_pool, self.recorders, lambda: free)
 
@@ -89,8 +90,12 @@ async def test_a_loaded_version_can_answer():
     assert version.runtime == "onnx"
     assert version.pool is setting.pool
     assert version.ready is READY
-    assert version.recorder is setting.recorders.of("m", 1)
-    assert Handle(version).version == 1
+    assert (
+        setting.registry.get_sample_value(
+            "underway_requests_in_flight", {"model": "m", "version": "1"}
+        )
+        == 0
+    )
 
 
 async def test_an_artifact_is_looked_for_in_a_thread():
@@ -137,7 +142,7 @@ async def test_a_worker_that_cannot_load_fails_the_load_and_leaves_nothing_to_as
     version, _ = loading()
 
     assert await refusal(setting, version) == "the weights are torn"
-    assert (version.pool, version.ready, version.recorder) == (None, None, None)
+    assert (version.pool, version.ready) == (None, None)
 
 
 async def test_the_loop_goes_on_while_an_artifact_is_looked_for():
@@ -245,4 +250,5 @@ async def test_what_was_counted_of_a_version_is_forgotten_when_asked():
 
     setting.loader.forget("m", 1)
 
-    assert setting.recorders.of("m", 1) is not version.recorder
+    labels = {"model": "m", "version": "1"}
+    assert setting.registry.get_sample_value("underway_requests_in_flight", labels) is None

@@ -1,0 +1,89 @@
+"""Several frontends, each in a process of its own, on ports that they share."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import msgspec
+
+import server
+from server.config import ConfigError, Settings
+from server.frontend_inside import listen
+from server.hosting.door import Door, Session
+from server.hosting.fleet import FrontendFleet, FrontendStartError
+from server.hosting.ports import port_of, reserve
+from server.planes import ControlPlane
+from server.routing.messages import Welcome
+from server.routing.publisher import Publisher
+from server.telemetry.recorder import Recorders
+
+START_TIMEOUT = 60.0
+
+
+class FrontendsOutside:
+    """The fleet with its ports and its door to the gateway."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        count: int,
+        welcome: Welcome,
+        publisher: Publisher,
+        control: ControlPlane,
+        recorders: Recorders,
+    ) -> None:
+        self._settings = settings
+        self._count = count
+        self._recorders = recorders
+        host = settings.host
+        self._ports = [
+            listen("http-port", settings.http_port, lambda: reserve(host, settings.http_port)),
+            listen("grpc-port", settings.grpc_port, lambda: reserve(host, settings.grpc_port)),
+        ]
+        self._http_port, self._grpc_port = map(port_of, self._ports)
+        told = msgspec.structs.replace(
+            welcome, http_port=self._http_port, grpc_port=self._grpc_port
+        )
+        self._door = Door(
+            publisher, control, lambda number: msgspec.structs.replace(told, number=number),
+            self._came, self._went,
+        )  # fmt: skip
+        self._fleet: FrontendFleet | None = None
+
+    async def start(self) -> tuple[int, int]:
+        """Return, with the REST and the gRPC port, when all frontends listen. ConfigError."""
+        path = str(self._door.open())
+        # -P: nothing from the working directory; the path: the same code as this, wherever it lies.
+        command = [sys.executable, "-P", "-m", "server.frontend_process", path]
+        environment = {"PYTHONPATH": str(Path(server.__file__).parents[1])}
+        self._fleet = FrontendFleet(
+            command, environment, self._count, self._settings.silence_timeout
+        )
+        try:
+            await self._fleet.start(START_TIMEOUT)
+        except FrontendStartError as error:
+            raise ConfigError(f"frontends: {error}; the log says more") from None
+        return self._http_port, self._grpc_port
+
+    def stop_admitting(self) -> None:
+        """Have all be not ready from here on."""
+        for session in self._door.sessions:
+            session.pause()
+
+    async def stop(self) -> None:
+        """Have all finish what is in flight, and end."""
+        if self._fleet is not None:
+            await self._fleet.stop(self._settings.drain_timeout)
+        self._door.close()
+        for sock in self._ports:
+            sock.close()
+
+    def _came(self, session: Session) -> None:
+        if self._fleet is not None:
+            self._fleet.came(session)
+
+    def _went(self, session: Session) -> None:
+        self._recorders.frontend_gone(session.number)
+        if self._fleet is not None:
+            self._fleet.went(session)

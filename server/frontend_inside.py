@@ -1,0 +1,77 @@
+"""The one frontend that lives in the gateway's own process and event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import TypeVar
+
+from server.config import ConfigError, Settings
+from server.frontends.grpc import GrpcFrontend
+from server.frontends.http_server import HttpServer
+from server.frontends.limits import FrontendLimits
+from server.frontends.open_inference.servicer import OpenInferenceServicer
+from server.frontends.rest import create_app
+from server.hosting.core import FrontendCore
+from server.planes import ControlPlane
+from server.routing.direct import DirectLink
+from server.routing.messages import Welcome
+from server.routing.publisher import Publisher
+
+Bound = TypeVar("Bound")
+
+
+class FrontendInside:
+    """REST and gRPC over a table that the publisher fills directly."""
+
+    def __init__(
+        self, settings: Settings, welcome: Welcome, publisher: Publisher, control: ControlPlane
+    ) -> None:
+        self._settings = settings
+        self._link = DirectLink(publisher, welcome.number)
+        core = FrontendCore(welcome, self._link.tell)
+        self._data = core.data
+        limits = FrontendLimits(welcome.max_message_bytes, welcome.server_version)
+        host, grace = settings.host, settings.drain_timeout
+        rest = create_app(core.data, control, limits)
+        self._rest = listen(
+            "http-port", settings.http_port,
+            lambda: HttpServer(rest, host, settings.http_port, grace),
+        )  # fmt: skip
+        servicer = OpenInferenceServicer(core.data, control, limits)
+        self._grpc = GrpcFrontend([servicer], core.data, limits)
+        self._link.attach(core.table, core.join)
+
+    async def start(self) -> tuple[int, int]:
+        """Listen; the REST and the gRPC port. Raises ConfigError."""
+        await self._rest.start()
+        try:
+            grpc_port = await self._grpc.start(self._settings.host, self._settings.grpc_port)
+        except (OSError, RuntimeError):
+            raise ConfigError(taken("grpc-port", self._settings.grpc_port)) from None
+        return self._rest.port, grpc_port
+
+    def stop_admitting(self) -> None:
+        """Be not ready from here on."""
+        self._data.stop_admitting()
+
+    async def stop(self) -> None:
+        """Finish what is in flight."""
+        await asyncio.gather(self._rest.stop(), self._grpc.stop(self._settings.drain_timeout))
+        self._link.close()
+
+
+def listen(setting: str, port: int, bind: Callable[[], Bound]) -> Bound:
+    """What `bind` gives; ConfigError naming `setting` where the port cannot be had."""
+    try:
+        return bind()
+    except socket.gaierror as error:
+        raise ConfigError(f"host: cannot be used as an address ({error.strerror})") from None
+    except OSError as error:
+        raise ConfigError(f"{taken(setting, port)} ({error.strerror})") from None
+
+
+def taken(setting: str, port: int) -> str:
+    """The sentence for a port that cannot be had."""
+    return f"{setting}: cannot listen on port {port}; choose another, or 0 for any free port"

@@ -1,0 +1,28 @@
+"""The processes of a running server, told apart as an operator would: by what they run."""
+
+from __future__ import annotations
+
+import psutil
+
+from tests.harness.server_process import ServerProcess
+
+
+def frontends(server: ServerProcess) -> list[psutil.Process]:
+    """Frontends in processes of their own; none where the one is in the gateway."""
+    return _children(server, "server.frontend_process")
+
+
+def zygotes(server: ServerProcess) -> list[psutil.Process]:
+    """One per runtime in use."""
+    return _children(server, "runtimes/__main__.py")
+
+
+def workers(server: ServerProcess, model: str = "") -> list[psutil.Process]:
+    """Worker processes, of one model or all; they carry its name."""
+    found = [worker for zygote in zygotes(server) for worker in zygote.children()]
+    return [worker for worker in found if worker.name().startswith(model)]
+
+
+def _children(server: ServerProcess, program: str) -> list[psutil.Process]:
+    children = psutil.Process(server.process.pid).children()
+    return [one for one in children if any(program in word for word in one.cmdline())]
