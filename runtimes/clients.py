@@ -68,11 +68,20 @@ class Clients:
                 self.end(Failed(number, Code.CANCELLED, CANCELLED))
 
 
-def serve(sock: socket.socket, send: Send, queue: BatchQueue, clients: Clients) -> None:
+def serve(
+    sock: socket.socket,
+    send: Send,
+    close: Callable[[], None],
+    queue: BatchQueue,
+    clients: Clients,
+) -> None:
     """Answer one more socket, in a thread of its own, until its end of file."""
-    threading.Thread(
-        target=_read, args=(sock, send, queue, clients), daemon=True, name="client"
-    ).start()
+
+    def run() -> None:
+        _read(sock, send, queue, clients)
+        close()
+
+    threading.Thread(target=run, daemon=True, name="client").start()
 
 
 def _read(sock: socket.socket, send: Send, queue: BatchQueue, clients: Clients) -> None:
@@ -89,7 +98,6 @@ def _read(sock: socket.socket, send: Send, queue: BatchQueue, clients: Clients) 
         traceback.print_exc()
     # Nobody waits for what is left.
     clients.cancel(queue, send)
-    sock.close()
 
 
 def _messages(sock: socket.socket) -> Iterator[Message]:

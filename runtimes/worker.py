@@ -12,6 +12,7 @@ import gc
 import os
 import select
 import socket
+import struct
 import threading
 import time
 import traceback
@@ -51,6 +52,9 @@ from runtimes.warmup import warm_up
 NS_PER_US = 1000
 MAX_BUFFERS = 512  # below the kernel's limit on buffers in one sendmsg
 MAX_SOCKETS = 16  # in one read
+CLIENT_PATIENCE = struct.pack("@ll", 2, 0)
+"""Two seconds, as a timeval, in which a frontend must take up what it is answered."""
+
 LOST_GATEWAY = 3  # exit code
 
 Loaded = tuple[LoadedModel, Limits, Ready]
@@ -198,7 +202,9 @@ def _read(
                     clients.cancel(queue, outbox.send, request_id)
                 case Connect():
                     client = sockets.popleft()
-                    serve(client, Outbox(client).send, queue, clients)
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, CLIENT_PATIENCE)
+                    there = Outbox(client)
+                    serve(client, there.send, there.close, queue, clients)
                 case Ping():
                     outbox.send(Pong(outbox.busy_ns))
                 case Stop():
@@ -235,6 +241,7 @@ class Outbox:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._lock = threading.Lock()
+        self._closed = False
         self.busy_since_ns = 0
 
     @property
@@ -248,8 +255,20 @@ class Outbox:
         buffers = frame(message)
         # A gateway that is gone is noticed by the reader; there is nobody to tell.
         with self._lock, contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            for start in range(0, len(buffers), MAX_BUFFERS):
-                self._write(buffers[start : start + MAX_BUFFERS])
+            if self._closed:
+                return
+            try:
+                for start in range(0, len(buffers), MAX_BUFFERS):
+                    self._write(buffers[start : start + MAX_BUFFERS])
+            except BlockingIOError:
+                # It does not read, and others wait; its end of file tells it, and the reader.
+                self._sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Write nothing more; never in the middle of a message."""
+        with self._lock:
+            self._closed = True
+            self._sock.close()
 
     def _write(self, buffers: list[Buffer]) -> None:
         views = [memoryview(buffer) for buffer in buffers]
