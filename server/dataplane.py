@@ -56,7 +56,9 @@ class ServingDataPlane:
         size = sum([len(tensor.data) for tensor in request.inputs])
         self._admission.enter(load.model, load.usage, rows, size)
         try:
-            result = await load.workers.infer(request.inputs, request.outputs, request.deadline_ns)
+            result = await load.workers.infer(
+                request.inputs, request.outputs, request.deadline_ns, request.priority
+            )
         finally:
             self._admission.leave(load.usage, rows, size)
         load.tally.success(protocol, started, rows, result.timings)

@@ -40,7 +40,11 @@ class Workers(Protocol):
     """Why there are too few, "" where all is well."""
 
     async def infer(
-        self, inputs: tuple[Tensor, ...], outputs: tuple[str, ...], deadline_ns: int
+        self,
+        inputs: tuple[Tensor, ...],
+        outputs: tuple[str, ...],
+        deadline_ns: int,
+        priority: int = 0,
     ) -> Result:
         """The answer of the least loaded worker, or the ServingError it ends with."""
 

@@ -15,6 +15,7 @@ PROTOCOLS = ("rest", "grpc")
 LATENCY_BUCKETS = (
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 )  # fmt: skip
+BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 LATENCY_BOUNDS_NS = tuple(round(bound * 1e9) for bound in LATENCY_BUCKETS)
 
 
@@ -43,7 +44,11 @@ class BatchCounts(msgspec.Struct, array_like=True):
 
 
 class Counts(msgspec.Struct, array_like=True):
-    """One version's requests. Times are nanoseconds, `last_ms` milliseconds since 1970."""
+    """One version's requests. Times are nanoseconds, `last_ms` milliseconds since 1970.
+
+    `queue_buckets` are of the time in the worker's queue, as ProtocolCounts has them. What batches
+    were filled up with is in `padded_rows` and `padded_bytes`.
+    """
 
     rest: ProtocolCounts = msgspec.field(default_factory=ProtocolCounts)
     grpc: ProtocolCounts = msgspec.field(default_factory=ProtocolCounts)
@@ -58,6 +63,9 @@ class Counts(msgspec.Struct, array_like=True):
     infer_ns: int = 0
     output_ns: int = 0
     batches: dict[int, BatchCounts] = {}
+    queue_buckets: list[int] = msgspec.field(default_factory=_no_buckets)
+    padded_rows: int = 0
+    padded_bytes: int = 0
 
     def of(self, protocol: str) -> ProtocolCounts:
         """The part of one of PROTOCOLS."""
@@ -102,6 +110,9 @@ def merge(total: Counts, more: Counts) -> None:
     total.input_ns += more.input_ns
     total.infer_ns += more.infer_ns
     total.output_ns += more.output_ns
+    total.padded_rows += more.padded_rows
+    total.padded_bytes += more.padded_bytes
+    _merge_buckets(total.queue_buckets, more.queue_buckets)
     for size, batch in more.batches.items():
         there = total.batches.setdefault(size, BatchCounts())
         there.executions += batch.executions
@@ -119,10 +130,14 @@ def merge_failures(total: dict[str, int], more: dict[str, int]) -> None:
 def _merge_protocol(total: ProtocolCounts, more: ProtocolCounts) -> None:
     total.requests += more.requests
     total.ns += more.ns
-    # Not strict: what comes from elsewhere may be short, and is then just that.
-    for index, count in enumerate(more.buckets[: len(total.buckets)]):
-        total.buckets[index] += count
+    _merge_buckets(total.buckets, more.buckets)
     merge_failures(total.failures, more.failures)
+
+
+def _merge_buckets(total: list[int], more: list[int]) -> None:
+    # Not strict: what comes from elsewhere may be short, and is then just that.
+    for index, count in enumerate(more[: len(total)]):
+        total[index] += count
 
 
 def statistics_of(model: str, version: int, total: Counts) -> ModelStatistics:

@@ -16,6 +16,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from server.statistics import ModelStatistics
+from server.telemetry.batch_metrics import batch_metrics, cumulative
 from server.telemetry.counts import (
     LATENCY_BUCKETS,
     PROTOCOLS,
@@ -96,24 +97,15 @@ class Recorders(Collector):
             for protocol in PROTOCOLS:
                 counts = total.of(protocol)
                 requests.add_metric((*names, protocol), counts.requests)
-                latency.add_metric((*names, protocol), _cumulative(counts.buckets), counts.ns / 1e9)
+                buckets = cumulative(LATENCY_BUCKETS, counts.buckets)
+                latency.add_metric((*names, protocol), buckets, counts.ns / 1e9)
                 for code, count in counts.failures.items():
                     failures.add_metric((*names, protocol, code), count)
         for protocol, by_code in self._unknown.items():
             for code, count in by_code.items():
                 failures.add_metric(("_unknown", "", protocol, code), count)
         yield from (requests, failures, latency, in_flight)
+        yield from batch_metrics(self._totals)
 
     def _in_flight_of(self, key: Key) -> int:
         return sum(there.get(key, 0) for there in self._in_flight.values())
-
-
-def _cumulative(buckets: list[int]) -> list[tuple[str, float]]:
-    """Each upper bound with the count of all that is not above it."""
-    bounds = [*map(str, LATENCY_BUCKETS), "+Inf"]
-    found: list[tuple[str, float]] = []
-    sofar = 0
-    for bound, count in zip(bounds, buckets, strict=True):
-        sofar += count
-        found.append((bound, float(sofar)))
-    return found

@@ -32,6 +32,7 @@ class VersionTally:
         counts.answered += 1
         counts.answered_ns += elapsed
         counts.queue_ns += timings.queue_ns
+        counts.queue_buckets[bisect_left(LATENCY_BOUNDS_NS, timings.queue_ns)] += 1
         counts.input_ns += timings.compute_input_ns
         counts.infer_ns += timings.compute_infer_ns
         counts.output_ns += timings.compute_output_ns
@@ -40,6 +41,8 @@ class VersionTally:
             if batch is None:
                 batch = counts.batches[timings.batch_rows] = BatchCounts()
             batch.executions += 1
+            counts.padded_rows += timings.padded_rows
+            counts.padded_bytes += timings.padded_bytes
             batch.input_ns += timings.compute_input_ns
             batch.infer_ns += timings.compute_infer_ns
             batch.output_ns += timings.compute_output_ns

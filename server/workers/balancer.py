@@ -47,7 +47,11 @@ class Balancer:
             self._connections.append(connection)
 
     async def infer(
-        self, inputs: tuple[Tensor, ...], outputs: tuple[str, ...], deadline_ns: int
+        self,
+        inputs: tuple[Tensor, ...],
+        outputs: tuple[str, ...],
+        deadline_ns: int,
+        priority: int = 0,
     ) -> Result:
         """The answer of the least loaded worker; Overloaded when all are at their bound."""
         connections = self._connections
@@ -64,7 +68,7 @@ class Balancer:
                 f"'{self._model}', max_in_flight is {self._max_in_flight}",
                 retry_after=RETRY_AFTER,
             )
-        return await least.infer(inputs, outputs, deadline_ns)
+        return await least.infer(inputs, outputs, deadline_ns, priority)
 
     def close(self) -> None:
         """Close every connection."""

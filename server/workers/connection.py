@@ -98,7 +98,11 @@ class WorkerConnection(asyncio.BufferedProtocol):
         self._send(Load(spec))
 
     async def infer(
-        self, inputs: tuple[Tensor, ...], outputs: tuple[str, ...], deadline_ns: int
+        self,
+        inputs: tuple[Tensor, ...],
+        outputs: tuple[str, ...],
+        deadline_ns: int,
+        priority: int = 0,
     ) -> Result:
         """The worker's answer; raises the ServingError it sent, or Unavailable if it died.
 
@@ -106,23 +110,27 @@ class WorkerConnection(asyncio.BufferedProtocol):
         Cancelling the caller cancels the request in the worker.
         """
         if not deadline_ns:
-            return await self._ask(inputs, outputs, 0)
+            return await self._ask(inputs, outputs, 0, priority)
         left_ns = deadline_ns - time.monotonic_ns()
         try:
             async with asyncio.timeout(min(left_ns / 1e9, MAX_WAIT)):
-                return await self._ask(inputs, outputs, deadline_ns)
+                return await self._ask(inputs, outputs, deadline_ns, priority)
         except TimeoutError:
             raise DeadlineExceeded("the deadline passed before the answer was there") from None
 
     async def _ask(
-        self, inputs: tuple[Tensor, ...], outputs: tuple[str, ...], deadline_ns: int
+        self,
+        inputs: tuple[Tensor, ...],
+        outputs: tuple[str, ...],
+        deadline_ns: int,
+        priority: int = 0,
     ) -> Result:
         if self._gone:
             raise _died()
         request_id = next(self._ids)
         future: asyncio.Future[Result] = self._loop.create_future()
         self._waiting[request_id] = future
-        self._send(Infer(request_id, inputs, outputs, deadline_ns))
+        self._send(Infer(request_id, inputs, outputs, deadline_ns, priority))
         try:
             return await future
         except asyncio.CancelledError:

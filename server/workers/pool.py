@@ -114,7 +114,11 @@ class WorkerPool:
         return ready
 
     async def infer(
-        self, inputs: tuple[Tensor, ...], outputs: tuple[str, ...], deadline_ns: int
+        self,
+        inputs: tuple[Tensor, ...],
+        outputs: tuple[str, ...],
+        deadline_ns: int,
+        priority: int = 0,
     ) -> Result:
         """The answer of the least loaded worker; Overloaded when all are at their bound."""
         if not self._ready:
@@ -130,7 +134,7 @@ class WorkerPool:
                 f"'{self._spec.model}', max_in_flight is {self._limits.max_in_flight}",
                 retry_after=1.0,
             )
-        return await worker.infer(inputs, outputs, deadline_ns)
+        return await worker.infer(inputs, outputs, deadline_ns, priority)
 
     async def stop(self) -> None:
         """Let every worker finish what it has, then end them all."""

@@ -56,12 +56,16 @@ class Worker:
         return self._connection.in_flight if self._connection else 0
 
     async def infer(
-        self, inputs: tuple[Tensor, ...], outputs: tuple[str, ...], deadline_ns: int
+        self,
+        inputs: tuple[Tensor, ...],
+        outputs: tuple[str, ...],
+        deadline_ns: int,
+        priority: int = 0,
     ) -> Result:
         """The worker's answer; see WorkerConnection.infer."""
         if self._connection is None:
             raise Unavailable("the model's worker is not running; send the request again")
-        return await self._connection.infer(inputs, outputs, deadline_ns)
+        return await self._connection.infer(inputs, outputs, deadline_ns, priority)
 
     async def start(
         self,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -47,6 +49,22 @@ def world() -> World:
 TIMINGS = Timings(
     queue_ns=1, compute_input_ns=2, compute_infer_ns=3, compute_output_ns=4, batch_rows=5
 )
+FILLED = Timings(queue_ns=1000, batch_rows=8, padded_rows=3, padded_bytes=99)
+
+
+def test_batches_are_counted_once_with_what_they_were_filled_up_with(world):
+    world.tally.success("grpc", 0, 3, FILLED)
+    world.tally.success("rest", 0, 2, replace(FILLED, leads=False, queue_ns=2_000_000))
+    world.report()
+
+    assert world.sample("underway_batch_rows_count") == 1
+    assert world.sample("underway_batch_rows_sum") == 8
+    assert world.sample("underway_batch_rows_bucket", le="8") == 1
+    assert world.sample("underway_batch_rows_bucket", le="4") == 0
+    assert world.sample("underway_batch_padded_rows_total") == 3
+    assert world.sample("underway_batch_padded_bytes_total") == 99
+    assert world.sample("underway_queue_duration_seconds_count") == 2
+    assert world.sample("underway_queue_duration_seconds_bucket", le="0.001") == 1
 
 
 def test_an_answer_is_counted_in_metrics_and_statistics(world):
