@@ -187,7 +187,9 @@ def growing() -> bytes:
 def watched(root: Path, demo_repository: Path) -> Iterator[Watched]:
     """A server with small limits over `write_repository`; its log must hold no surprise."""
     write_repository(root, demo_repository)
-    with serving(root, arguments=("--max-message-bytes", str(LIMIT))) as server:
+    # A retry of the broken model would be a new process in the midst of a test.
+    arguments = ("--max-message-bytes", str(LIMIT), "--load-retries", "0")
+    with serving(root, arguments=arguments) as server:
         yield Watched(server, root)
         assert server.stop() == 0
         server.wait_for("stopped")
