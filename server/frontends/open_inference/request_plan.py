@@ -1,8 +1,8 @@
 """Binary requests by a plan: what a JSON header says is worked out once and remembered.
 
-A client's requests have the same header again and again, but for the id. A plan holds what follows
-from a header alone; the tensors' bytes are never remembered. What has no plan is decoded the general
-way, and so is all that is wrong, so that there is one place for every refusal.
+A client's requests have the same header again and again, but for the id. A plan holds what
+follows from a header alone; the tensors' bytes are never remembered. What has no plan is decoded
+the general way, and so is all that is wrong, so that there is one place for every refusal.
 """
 
 from __future__ import annotations

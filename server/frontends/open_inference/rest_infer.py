@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from starlette.types import Receive
@@ -35,7 +35,7 @@ _OCTETS = (b"content-type", b"application/octet-stream")
 class InferAnswer:
     """A 200: its body in `parts`, `size` bytes in all, and its headers without Content-Length."""
 
-    parts: list[Buffer]
+    parts: Sequence[Buffer]
     size: int
     headers: list[tuple[bytes, bytes]]
 

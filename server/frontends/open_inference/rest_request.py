@@ -116,9 +116,9 @@ def output_forms(
     if document.get("outputs") is not None:
         for item in json_fields.objects(document, "outputs"):
             name = json_fields.tensor_name(item, "outputs")
-            parameters = json_fields.parameters(item, f"output '{name}'")
+            given = json_fields.parameters(item, f"output '{name}'")
             names.append(name)
-            forms[name] = _output_form(name, parameters, default) if parameters else default
+            forms[name] = _output_form(name, given, default) if given else default
     return tuple(names), AnswerForm(default, forms)
 
 
