@@ -68,9 +68,13 @@ def _plainly_fits(request: InferenceRequest, signature: Signature, max_batch_siz
 
     False says nothing; then it is looked at closely.
     """
-    inputs, specs = request.inputs, signature.inputs
-    if len(inputs) != len(specs) or request.outputs:
+    inputs, specs, outputs = request.inputs, signature.inputs, request.outputs
+    if len(inputs) != len(specs):
         return False
+    if outputs:
+        known = {spec.name for spec in signature.outputs}
+        if len(set(outputs)) != len(outputs) or not known.issuperset(outputs):
+            return False
     rows = -1
     for tensor, spec in zip(inputs, specs, strict=True):
         shape = tensor.shape

@@ -51,7 +51,12 @@ async def receive_body(
         raise TooLarge(too_large_message(max_bytes))
     if encoding in WINDOW_BITS:
         return await _inflated(_bounded(receive, max_bytes), encoding, max_bytes)
-    return await _joined(receive, max_bytes)
+    chunk, more = _chunk(await receive())
+    if more:
+        return await _joined(chunk, receive, max_bytes)
+    if len(chunk) > max_bytes:
+        raise TooLarge(too_large_message(max_bytes))
+    return chunk
 
 
 async def _bounded(receive: Receive, max_bytes: int) -> AsyncIterator[bytes]:
@@ -72,14 +77,9 @@ def _chunk(message: Message) -> tuple[bytes, bool]:
     return message.get("body", b""), message.get("more_body", False)
 
 
-async def _joined(receive: Receive, max_bytes: int) -> bytes | bytearray:
-    """One chunk as it came, several joined once."""
-    chunk, more = _chunk(await receive())
-    if not more:
-        if len(chunk) > max_bytes:
-            raise TooLarge(too_large_message(max_bytes))
-        return chunk
-    chunks, size = [chunk], len(chunk)
+async def _joined(first: bytes, receive: Receive, max_bytes: int) -> bytes | bytearray:
+    """A body of several chunks, joined once."""
+    chunks, size, more = [first], len(first), True
     while more and size <= max_bytes and len(chunks) < _MAX_CHUNKS:
         chunk, more = _chunk(await receive())
         chunks.append(chunk)

@@ -66,18 +66,19 @@ def decode_planned(
 ) -> tuple[InferenceRequest, AnswerForm]:
     """The same as `decode_request`, sooner where such a header was seen before."""
     if json_length is not None and json_length <= MAX_HEADER_BYTES:
-        whole = memoryview(body)
-        request_id, plan = _planned(bytes(whole[:json_length]))
-        if plan is not None and len(whole) - json_length == plan.size:
+        request_id, plan = _planned(bytes(body[:json_length]))
+        if plan is not None and len(body) - json_length == plan.size:
+            tail = memoryview(body)[json_length:]
+            parameters = plan.parameters
             request = InferenceRequest(
-                model=model,
-                version=version,
-                id=request_id,
-                inputs=tuple([_tensor(one, whole[json_length:]) for one in plan.inputs]),
-                outputs=plan.outputs,
-                deadline_ns=plan.parameters.deadline_ns(now_ns),
-                priority=plan.parameters.priority,
-                parameters=plan.parameters.custom,
+                model,
+                tuple([_tensor(one, tail) for one in plan.inputs]),
+                version,
+                request_id,
+                plan.outputs,
+                parameters.deadline_ns(now_ns) if parameters.timeout_us else 0,
+                parameters.priority,
+                parameters.custom,
             )
             return request, plan.form
     return decode_request(model, version, body, json_length, now_ns)

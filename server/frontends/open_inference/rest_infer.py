@@ -66,7 +66,12 @@ class InferEndpoint:
         answer = encode_response(response, form, metadata)
         if (size := sum(map(len, answer.parts))) > limit:
             raise TooLarge(answer_too_large_message(size, limit))
-        return await _finished(answer, size, _text(headers, b"accept-encoding"))
+        fields = _fields(answer)
+        if size >= MIN_BYTES and (coding := negotiate(_text(headers, b"accept-encoding"))):
+            packed = await compress(answer.parts, coding)
+            fields.append((b"content-encoding", coding.encode()))
+            return InferAnswer([packed], len(packed), fields)
+        return InferAnswer(answer.parts, size, fields)
 
     def _decode(
         self, model: str, version: str, headers: RawHeaders, body: Buffer
@@ -83,11 +88,7 @@ def _text(headers: RawHeaders, name: bytes) -> str:
     return "" if value is None else value.decode("latin-1")
 
 
-async def _finished(answer: Answer, size: int, accept_encoding: str) -> InferAnswer:
-    headers = [_JSON]
-    if answer.json_length is not None:
-        headers = [(_LENGTH, str(answer.json_length).encode()), _OCTETS]
-    if size >= MIN_BYTES and (coding := negotiate(accept_encoding)) is not None:
-        body = await compress(answer.parts, coding)
-        return InferAnswer([body], len(body), [*headers, (b"content-encoding", coding.encode())])
-    return InferAnswer(answer.parts, size, headers)
+def _fields(answer: Answer) -> list[tuple[bytes, bytes]]:
+    if answer.json_length is None:
+        return [_JSON]
+    return [(_LENGTH, b"%d" % answer.json_length), _OCTETS]
