@@ -42,6 +42,8 @@ class HttpServer:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                # No header from outside is believed about who asks, and none is looked for.
+                proxy_headers=False,
                 timeout_graceful_shutdown=max(1, round(grace)),
             )
         )
