@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import array
 import contextlib
+import mmap
+import os
 import socket
 import struct
 import threading
@@ -12,7 +15,17 @@ from collections.abc import Iterator, Sequence
 from runtimes.batching.queue import BatchQueue, QueueFull
 from runtimes.contract.codes import Code
 from runtimes.contract.frames import FrameReader, frame
-from runtimes.contract.messages import Cancel, Failed, Infer, Message, ProtocolError
+from runtimes.contract.messages import (
+    Cancel,
+    Failed,
+    Infer,
+    Message,
+    ProtocolError,
+    Result,
+    Share,
+    Taken,
+)
+from runtimes.contract.shared import SharedMemory
 from runtimes.contract.tensor import Buffer
 
 CANCELLED = "cancelled by the client"
@@ -25,23 +38,37 @@ class Outbox:
     """Writes messages whole, whichever thread they come from."""
 
     def __init__(self, sock: socket.socket) -> None:
+        self.memory: SharedMemory | None = None
         self._sock = sock
         self._lock = threading.Lock()
         self._closed = False
 
     def send(self, *messages: Message) -> None:
         """Write messages one after another; nothing happens where nobody is there any more."""
-        buffers = [buffer for message in messages for buffer in frame(message)]
         # Whoever is gone is noticed by the reader; there is nobody to tell.
         with self._lock, contextlib.suppress(BrokenPipeError, ConnectionResetError):
             if self._closed:
                 return
+            buffers = [buffer for message in messages for buffer in self._frame(message)]
             try:
                 for start in range(0, len(buffers), MAX_BUFFERS):
                     self._write(buffers[start : start + MAX_BUFFERS])
             except BlockingIOError:
                 # It does not read, and others wait; its end of file tells it, and the reader.
                 self._sock.shutdown(socket.SHUT_RDWR)
+
+    def release(self, request_id: int) -> None:
+        """The answer has been taken out of the shared memory."""
+        with self._lock:
+            if self.memory is not None:
+                self.memory.release(request_id)
+
+    def _frame(self, message: Message) -> list[Buffer]:
+        if self.memory is None or not isinstance(message, Result):
+            return frame(message)
+        buffers = frame(message, self.memory.place)
+        self.memory.hold(message.id)
+        return buffers
 
     def close(self) -> None:
         """Write nothing more, and never stop in the middle of a message."""
@@ -92,9 +119,13 @@ class Client:
     def _read(self) -> None:
         try:
             for message in self._messages():
-                if not isinstance(message, Infer | Cancel):
-                    raise ProtocolError(f"unexpected {type(message).__name__}")
-                self.received(message)
+                match message:
+                    case Infer() | Cancel():
+                        self.received(message)
+                    case Taken(id=request_id):
+                        self.outbox.release(request_id)
+                    case _:
+                        raise ProtocolError(f"unexpected {type(message).__name__}")
         except Exception:
             traceback.print_exc()
         self._queue.drop(self)
@@ -103,5 +134,22 @@ class Client:
     def _messages(self) -> Iterator[Message]:
         reader = FrameReader()
         with contextlib.suppress(ConnectionResetError):
+            yield from self._first(reader)
             while count := self._sock.recv_into(reader.buffer()):
                 yield from reader.received(count)
+
+    def _first(self, reader: FrameReader) -> list[Message]:
+        """What comes first, which may be memory to share."""
+        space = socket.CMSG_SPACE(array.array("i").itemsize)
+        count, ancillary, _, _ = self._sock.recvmsg_into(
+            [reader.buffer()], space, socket.MSG_CMSG_CLOEXEC
+        )
+        messages = reader.received(count) if count else []
+        if not ancillary:
+            return messages
+        (descriptor,) = array.array("i", ancillary[0][2])
+        memory = mmap.mmap(descriptor, 0)
+        os.close(descriptor)
+        self.outbox.memory = SharedMemory(memoryview(memory), first=False)
+        reader.share = self.outbox.memory.view
+        return [message for message in messages if not isinstance(message, Share)]

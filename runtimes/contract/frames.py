@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 
-from runtimes.contract.hot import Place, Share
+from runtimes.contract.hot import At, Place
 from runtimes.contract.messages import Message, ProtocolError
 from runtimes.contract.tensor import Buffer
 from runtimes.contract.wire import decode, encode
@@ -34,7 +34,7 @@ class FrameReader:
     """
 
     def __init__(self, max_body: int = 2**40) -> None:
-        self.share: Share | None = None
+        self.share: At | None = None
         self._max_body = max_body
         self._scratch = bytearray(SCRATCH)
         self._start = 0

@@ -36,7 +36,7 @@ _dumps = json.JSONEncoder(separators=(",", ":")).encode
 Place = Callable[[Buffer], int]
 """Puts a buffer into shared memory and says where, INLINE where it is to go in the body."""
 
-Share = Callable[[int, int], memoryview]
+At = Callable[[int, int], Buffer]
 """The bytes at an offset of shared memory, of a size; raises ProtocolError."""
 
 Spec = tuple[str, Datatype, tuple[int, ...], int]
@@ -70,14 +70,14 @@ def encode_result(message: Result, place: Place | None) -> tuple[bytes, list[Buf
     return fixed + _packed(offsets) + described, body
 
 
-def decode_infer(header: bytes, body: memoryview, share: Share | None) -> Infer:
+def decode_infer(header: bytes, body: memoryview, share: At | None) -> Infer:
     """The request in a frame; tensors are views."""
     _, priority, count, id_, deadline = _INFER.unpack_from(header)
     described, tensors = _read(header, _INFER.size, count, body, share)
     return Infer(id_, tensors, described.outputs, deadline, priority)
 
 
-def decode_result(header: bytes, body: memoryview, share: Share | None) -> Result:
+def decode_result(header: bytes, body: memoryview, share: At | None) -> Result:
     """The answer in a frame; tensors are views."""
     _, leads, count, rows, id_, queue, taken, infer, given, padded, size = _RESULT.unpack_from(
         header
@@ -118,7 +118,7 @@ def _packed(offsets: Sequence[int]) -> bytes:
 
 
 def _read(
-    header: bytes, start: int, count: int, body: memoryview, share: Share | None
+    header: bytes, start: int, count: int, body: memoryview, share: At | None
 ) -> tuple[Described, tuple[Tensor, ...]]:
     end = start + 8 * count
     text = header[end:]
@@ -143,7 +143,7 @@ def _inline(specs: Sequence[Spec], body: memoryview) -> tuple[Tensor, ...]:
 
 
 def _anywhere(
-    specs: Sequence[Spec], offsets: Sequence[int], body: memoryview, share: Share
+    specs: Sequence[Spec], offsets: Sequence[int], body: memoryview, share: At
 ) -> tuple[Tensor, ...]:
     inside = [spec for spec, offset in zip(specs, offsets, strict=True) if offset == INLINE]
     found = iter(_inline(inside, body))

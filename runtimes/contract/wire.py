@@ -18,8 +18,8 @@ from runtimes.contract.codes import Code
 from runtimes.contract.hot import (
     INFER,
     RESULT,
+    At,
     Place,
-    Share,
     decode_infer,
     decode_result,
     encode_infer,
@@ -41,7 +41,9 @@ from runtimes.contract.messages import (
     ProtocolError,
     Ready,
     Result,
+    Share,
     Stop,
+    Taken,
     Warming,
     WarmupSample,
 )
@@ -74,6 +76,10 @@ def _header(message: Message) -> list[object]:
             header = ["cancel", id_]
         case Connect():
             header = ["connect"]
+        case Share():
+            header = ["share"]
+        case Taken(id=id_):
+            header = ["taken", id_]
         case Ping():
             header = ["ping"]
         case Pong(busy_ns=busy):
@@ -93,7 +99,7 @@ def _header(message: Message) -> list[object]:
     return header
 
 
-def decode(header: bytes, body: Buffer, share: Share | None = None) -> Message:
+def decode(header: bytes, body: Buffer, share: At | None = None) -> Message:
     """The message in a frame; its tensors are views into `body`, or of what `share` gives.
 
     Raises ProtocolError.
@@ -158,6 +164,8 @@ _DECODERS: dict[str, Callable[[Fields, memoryview], Message]] = {
     "failed": lambda fields, _: Failed(fields[1], Code(fields[2]), str(fields[3])),
     "cancel": lambda fields, _: Cancel(fields[1]),
     "connect": lambda _fields, _body: Connect(),
+    "share": lambda _fields, _body: Share(),
+    "taken": lambda fields, _: Taken(fields[1]),
     "ping": lambda _fields, _body: Ping(),
     "pong": lambda fields, _: Pong(int(fields[1])),
     "stop": lambda _fields, _body: Stop(),
