@@ -13,10 +13,9 @@ from starlette.types import ASGIApp
 
 from server.frontends.http_protocol import BoundedProtocol
 
-
 KEEP_ALIVE_S = 75
-"""How long a connection may lie idle: longer than the 60 s after which most proxies and client pools
-drop theirs, so that none of them sends into a connection that is just being closed.
+"""How long a connection may lie idle: longer than the 60 s after which most proxies and client
+pools drop theirs, so that none of them sends into a connection that is just being closed.
 """
 
 
