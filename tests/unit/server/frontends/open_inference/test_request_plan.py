@@ -16,7 +16,7 @@ from server.frontends.open_inference.rest_request import decode_request
 NOW = 1000
 
 SHAPES = st.lists(st.integers(0, 3), max_size=3)
-IDS = st.one_of(st.text(max_size=6), st.none(), st.integers(), st.just("é"), st.just('a"b'))
+IDS = st.one_of(st.text(max_size=6), st.none(), st.integers(0, 9), st.just("é"), st.just('a"b'))
 PARAMETERS = st.dictionaries(
     st.sampled_from(["binary_data_output", "timeout", "priority", "custom", "sequence_id"]),
     st.one_of(st.booleans(), st.integers(-1, 9), st.text(max_size=3)),
