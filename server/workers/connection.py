@@ -202,6 +202,8 @@ class WorkerConnection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Give every waiting request its ending, then tell the owner."""
         self._gone = True
+        if self._memory is not None:
+            self._memory.close()
         if not self.loaded.done():
             self.loaded.set_result(DIED_LOADING)
         waiting, self._waiting = self._waiting, {}

@@ -1,5 +1,9 @@
 """Shared memory: pieces never overlap, nothing is lost, nobody reads beyond the other's half."""
 
+import mmap
+import os
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -121,3 +125,24 @@ def test_offsets_without_shared_memory_are_refused():
     frontend, _ = sides()
     with pytest.raises(ProtocolError, match="1 offsets"):
         sent(Infer(1, (tensor("x", THRESHOLD),)), frontend, None)
+
+
+def test_closing_gives_the_descriptor_back_even_where_a_view_is_left():
+    def descriptors():
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    before = descriptors()
+    with os.fdopen(os.memfd_create("test"), "wb", buffering=0) as file:
+        file.truncate(4 * THRESHOLD)
+        memory = mmap.mmap(file.fileno(), 4 * THRESHOLD)
+    side = SharedMemory(memoryview(memory), first=True)
+    seen = side.view(2 * THRESHOLD, 8)
+    del memory
+
+    side.close()
+    assert bytes(seen) == bytes(8)
+    del seen
+    assert descriptors() == before
+
+    with pytest.raises(ValueError, match="released"):
+        side.view(2 * THRESHOLD, 8)
