@@ -7,25 +7,24 @@ the socket means that the gateway is gone, and ends the process whatever it is d
 from __future__ import annotations
 
 import array
-import contextlib
 import gc
 import os
 import select
 import socket
-import struct
 import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import cast
 
-from runtimes.batching.decide import Limits, expired
+from runtimes.batching.decide import Limits, Waiting, expired
 from runtimes.batching.filled import Filled
 from runtimes.batching.padding import stretch
 from runtimes.batching.queue import BatchQueue
-from runtimes.clients import Clients, serve
+from runtimes.clients import Client, Outbox
 from runtimes.contract.codes import Code
-from runtimes.contract.frames import FrameReader, frame
+from runtimes.contract.frames import FrameReader
 from runtimes.contract.messages import (
     Cancel,
     Connect,
@@ -39,10 +38,10 @@ from runtimes.contract.messages import (
     Pong,
     ProtocolError,
     Ready,
+    Result,
     Stop,
     Warming,
 )
-from runtimes.contract.tensor import Buffer
 from runtimes.execute import bounded, execute
 from runtimes.golden import check_golden
 from runtimes.priority import lowered_priority, step_back
@@ -50,12 +49,9 @@ from runtimes.runtime import LoadedModel, LoadError, Runtime
 from runtimes.warmup import warm_up
 
 NS_PER_US = 1000
-MAX_BUFFERS = 512  # below the kernel's limit on buffers in one sendmsg
 MAX_SOCKETS = 16  # in one read
-CLIENT_PATIENCE = struct.pack("@ll", 2, 0)
-"""Two seconds, as a timeval, in which a frontend must take up what it is answered."""
-
 LOST_GATEWAY = 3  # exit code
+EXPIRED = "the deadline passed while the request waited in the queue"
 
 Loaded = tuple[LoadedModel, Limits, Ready]
 
@@ -89,12 +85,12 @@ def run(sock: socket.socket, runtime: Runtime) -> None:
         max_rows=first.spec.max_queue_rows,
         max_bytes=first.spec.max_queue_bytes,
     )
-    clients = Clients()
+    busy, control = Busy(), Client(sock, outbox, queue)
     reader = threading.Thread(
-        target=_read, args=(messages, sockets, queue, outbox, clients), daemon=True, name="reader"
+        target=_read, args=(messages, sockets, control, busy, queue), daemon=True, name="reader"
     )
     reader.start()
-    _compute(outbox, clients, model, queue, limits, first.spec.max_answer_bytes)
+    _compute(busy, model, queue, limits, first.spec.max_answer_bytes)
     step_back()  # giving back a large model's memory takes its time, too
 
 
@@ -160,53 +156,64 @@ def _limits(model: LoadedModel, spec: ModelSpec) -> Limits:
     )
 
 
-def _compute(
-    outbox: Outbox,
-    clients: Clients,
-    model: LoadedModel,
-    queue: BatchQueue,
-    limits: Limits,
-    max_answer_bytes: int,
-) -> None:
+def _compute(busy: Busy, model: LoadedModel, queue: BatchQueue, limits: Limits, most: int) -> None:
+    """Answer what is in the queue until it is closed; answers have at most `most` bytes."""
     while (batch := queue.take()) is not None:
         now = time.monotonic_ns()
-        outbox.busy_since_ns = now
-        alive = []
+        busy.since_ns = now
+        endings: dict[Client, list[Message]] = {}
+        try:
+            for entry, ending in _endings(model, batch, limits, now):
+                client = cast(Client, entry.client)
+                endings.setdefault(client, []).append(bounded(ending, most))
+        finally:
+            for client, messages in endings.items():
+                client.outbox.send(*messages)
+        busy.since_ns = 0
+
+
+def _endings(
+    model: LoadedModel, batch: Sequence[Waiting], limits: Limits, now: int
+) -> Iterator[tuple[Waiting, Result | Failed]]:
+    """Each request of the batch with its ending."""
+    alive = [entry for entry in batch if not expired(entry.request, now)]
+    if len(alive) < len(batch):
         for entry in batch:
-            request = entry.request
-            if expired(request, now):
-                text = "the deadline passed while the request waited in the queue"
-                clients.end(Failed(request.id, Code.DEADLINE_EXCEEDED, text))
-            else:
-                alive.append(entry)
-        if alive:
-            for ending in execute(model, alive, now, limits):
-                clients.end(bounded(ending, max_answer_bytes))
-        outbox.busy_since_ns = 0
+            if expired(entry.request, now):
+                yield entry, Failed(entry.request.id, Code.DEADLINE_EXCEEDED, EXPIRED)
+    if alive:
+        # In this order: what execute() raises after its last ending must be raised here, too.
+        for ending, entry in zip(execute(model, alive, now, limits), alive, strict=False):
+            yield entry, ending
+
+
+class Busy:
+    """Since when the present batch has been running, for whoever asks from another thread."""
+
+    def __init__(self) -> None:
+        self.since_ns = 0
+
+    @property
+    def ns(self) -> int:
+        """How long the present batch has been running."""
+        since = self.since_ns
+        return time.monotonic_ns() - since if since else 0
 
 
 def _read(
-    messages: Iterator[Message],
-    sockets: deque[socket.socket],
+    messages: Iterator[Message], sockets: deque[socket.socket], control: Client, busy: Busy,
     queue: BatchQueue,
-    outbox: Outbox,
-    clients: Clients,
-) -> None:
-    """The reader thread: requests into the queue until Stop; end of file ends the process."""
+) -> None:  # fmt: skip
+    """The reader thread: what the gateway says until Stop; end of file ends the process."""
     try:
         for message in messages:
             match message:
-                case Infer():
-                    clients.put(queue, outbox.send, message)
-                case Cancel(id=request_id):
-                    clients.cancel(queue, outbox.send, request_id)
+                case Infer() | Cancel():
+                    control.received(message)
                 case Connect():
-                    client = sockets.popleft()
-                    client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, CLIENT_PATIENCE)
-                    there = Outbox(client)
-                    serve(client, there.send, there.close, queue, clients)
+                    Client.serve(sockets.popleft(), queue)
                 case Ping():
-                    outbox.send(Pong(outbox.busy_ns))
+                    control.outbox.send(Pong(busy.ns))
                 case Stop():
                     queue.close()
                 case _:
@@ -233,49 +240,3 @@ def _receive(sock: socket.socket, sockets: deque[socket.socket]) -> Iterator[Mes
                 received.frombytes(content)
                 sockets.extend(socket.socket(fileno=fd) for fd in received)
         yield from reader.received(count)
-
-
-class Outbox:
-    """Writes messages whole, whichever of the two threads they come from."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self._lock = threading.Lock()
-        self._closed = False
-        self.busy_since_ns = 0
-
-    @property
-    def busy_ns(self) -> int:
-        """How long the present batch has been running."""
-        since = self.busy_since_ns
-        return time.monotonic_ns() - since if since else 0
-
-    def send(self, message: Message) -> None:
-        """Write one message; nothing happens where the gateway is gone."""
-        buffers = frame(message)
-        # A gateway that is gone is noticed by the reader; there is nobody to tell.
-        with self._lock, contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            if self._closed:
-                return
-            try:
-                for start in range(0, len(buffers), MAX_BUFFERS):
-                    self._write(buffers[start : start + MAX_BUFFERS])
-            except BlockingIOError:
-                # It does not read, and others wait; its end of file tells it, and the reader.
-                self._sock.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        """Write nothing more; never in the middle of a message."""
-        with self._lock:
-            self._closed = True
-            self._sock.close()
-
-    def _write(self, buffers: list[Buffer]) -> None:
-        views = [memoryview(buffer) for buffer in buffers]
-        while views:
-            sent = self._sock.sendmsg(views)
-            while views and sent >= len(views[0]):
-                sent -= len(views[0])
-                views.pop(0)
-            if sent:
-                views[0] = views[0][sent:]

@@ -183,9 +183,11 @@ def _run(settings: Settings, demo_repository: Path | None = None) -> None:
 
     from server.app import Addresses, serve
     from server.demo_hint import print_hint
+    from server.memory import keep_freed_memory
     from server.telemetry.logs import configure_logs
 
     configure_logs(settings.log_level, settings.log_format)
+    keep_freed_memory()
 
     def on_settled(addresses: Addresses) -> None:
         if demo_repository is not None:

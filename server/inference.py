@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from runtimes.contract.messages import Timings
 from runtimes.contract.tensor import (
+    DYNAMIC,
     MAX_ELEMENTS,
     MAX_RANK,
     Datatype,
@@ -58,6 +59,38 @@ def check(request: InferenceRequest, signature: Signature, max_batch_size: int) 
     `max_batch_size` is 0 for a model without a batch dimension. Raises InvalidArgument naming the
     field, what was expected and what came.
     """
+    if not _plainly_fits(request, signature, max_batch_size):
+        _check_closely(request, signature, max_batch_size)
+
+
+def _plainly_fits(request: InferenceRequest, signature: Signature, max_batch_size: int) -> bool:
+    """True for the good requests that most are: every input in the model's order.
+
+    False says nothing; then it is looked at closely.
+    """
+    inputs, specs, outputs = request.inputs, signature.inputs, request.outputs
+    if len(inputs) != len(specs):
+        return False
+    if outputs:
+        known = {spec.name for spec in signature.outputs}
+        if len(set(outputs)) != len(outputs) or not known.issuperset(outputs):
+            return False
+    rows = -1
+    for tensor, spec in zip(inputs, specs, strict=True):
+        shape = tensor.shape
+        if tensor.name != spec.name or tensor.datatype is not spec.datatype:
+            return False
+        if shape != spec.shape and not _fits(shape, spec.shape):
+            return False
+        if max_batch_size and shape:
+            if rows not in (-1, shape[0]):
+                return False
+            rows = shape[0]
+    return rows <= max_batch_size
+
+
+def _check_closely(request: InferenceRequest, signature: Signature, max_batch_size: int) -> None:
+    """As `check`; finds out what is wrong."""
     _check_names(request, signature)
     specs = {spec.name: spec for spec in signature.inputs}
     for tensor in request.inputs:
@@ -105,15 +138,22 @@ def _check_tensor(request: InferenceRequest, tensor: Tensor, spec: TensorSpec) -
             f"inference input '{tensor.name}' data-type is '{tensor.datatype}', but model "
             f"'{request.model}' expects '{spec.datatype}'",
         )
-    fits = len(tensor.shape) == len(spec.shape) and all(
-        want in (-1, got) for want, got in zip(spec.shape, tensor.shape, strict=True)
-    )
-    if not fits:
+    if not _fits(tensor.shape, spec.shape):
         raise _invalid(
             request,
             f"unexpected shape for input '{tensor.name}' for model '{request.model}'. "
             f"Expected {_shape(spec.shape)}, got {_shape(tensor.shape)}",
         )
+
+
+def _fits(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """True where `shape` has the dimensions `wanted`, of which -1 is any."""
+    if len(shape) != len(wanted):
+        return False
+    for got, want in zip(shape, wanted, strict=True):
+        if got != want and want != DYNAMIC:
+            return False
+    return True
 
 
 def check_size(tensor: Tensor) -> None:

@@ -20,7 +20,8 @@ none of them, and none of them waits for ever, however many of high priority com
 class Waiting:
     """A request in the queue: `rows` it adds to a batch, `key` it must share with its batch.
 
-    The queue is in the order of `turn_ns`: when it came, less its head start.
+    The queue is in the order of `turn_ns`: when it came, less its head start. `client` is who
+    asked; ids are of its choosing.
     """
 
     request: Infer
@@ -29,6 +30,7 @@ class Waiting:
     arrived_ns: int
     turn_ns: int
     size: int
+    client: object = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +54,26 @@ class Decision:
     wait_until_ns: int = 0
 
 
-def waiting(request: Infer, now_ns: int, batched: bool, stretch: Stretch | None = None) -> Waiting:
+def waiting(
+    request: Infer,
+    now_ns: int,
+    batched: bool,
+    stretch: Stretch | None = None,
+    client: object = None,
+) -> Waiting:
     """Describe `request` for the queue; where `batched`, its rows are the first dimension."""
     turn_ns = now_ns - HEAD_START_NS if request.priority == HIGH_PRIORITY else now_ns
     inputs = request.inputs
     size = sum([len(tensor.data) for tensor in inputs])
     shapes = [tensor.shape for tensor in inputs]
     if not batched or not shapes or not all(shapes):
-        return Waiting(request, 1, (), now_ns, turn_ns, size)
+        return Waiting(request, 1, (), now_ns, turn_ns, size, client)
     if stretch is None:
         described = [(tensor.name, tensor.datatype, tensor.shape[1:]) for tensor in inputs]
     else:
         described = [(one.name, one.datatype, _stretched(one, stretch)) for one in inputs]
     key = (request.outputs, *described)
-    return Waiting(request, shapes[0][0], key, now_ns, turn_ns, size)
+    return Waiting(request, shapes[0][0], key, now_ns, turn_ns, size, client)
 
 
 def _stretched(tensor: Tensor, stretch: Stretch) -> tuple[int, ...]:

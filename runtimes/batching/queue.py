@@ -45,9 +45,9 @@ class BatchQueue:
         self._closed = False
         self._changed = threading.Condition()
 
-    def put(self, request: Infer) -> None:
-        """Add a request in its turn; raises QueueFull."""
-        entry = waiting(request, self._clock(), self._batched, self._limits.stretch)
+    def put(self, request: Infer, client: object = None) -> None:
+        """Add a request of `client` in its turn; raises QueueFull."""
+        entry = waiting(request, self._clock(), self._batched, self._limits.stretch, client)
         with self._changed:
             reason = too_full(self._rows, self._bytes, entry, self._max_rows, self._max_bytes)
             if reason:
@@ -57,14 +57,21 @@ class BatchQueue:
             self._bytes += entry.size
             self._changed.notify()
 
-    def cancel(self, request_id: int) -> bool:
+    def cancel(self, request_id: int, client: object = None) -> bool:
         """Take a request out; False where it is not waiting, being computed or answered."""
         with self._changed:
             for index, entry in enumerate(self._waiting):
-                if entry.request.id == request_id:
+                if entry.request.id == request_id and entry.client is client:
                     self._remove((index,))
                     return True
             return False
+
+    def drop(self, client: object) -> None:
+        """Take out all that `client` asked: nobody waits for it."""
+        with self._changed:
+            indices = [at for at, entry in enumerate(self._waiting) if entry.client is client]
+            if indices:
+                self._remove(tuple(indices))
 
     def close(self) -> None:
         """Let `take` return None once the queue is empty."""

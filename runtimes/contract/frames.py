@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 
+from runtimes.contract.hot import At, Place
 from runtimes.contract.messages import Message, ProtocolError
 from runtimes.contract.tensor import Buffer
 from runtimes.contract.wire import decode, encode
@@ -19,17 +20,21 @@ MAX_HEADER = 4 * 2**20
 SCRATCH = 64 * 2**10
 
 
-def frame(message: Message) -> list[Buffer]:
-    """The buffers to write, in order, to send `message`."""
-    header, body = encode(message)
+def frame(message: Message, place: Place | None = None) -> list[Buffer]:
+    """The buffers to write, in order, to send `message`; `place` may put tensors elsewhere."""
+    header, body = encode(message, place)
     prefix = _PREFIX.pack(len(header), sum(map(len, body)))
     return [prefix + header, *body]
 
 
 class FrameReader:
-    """Turns received bytes into messages: receive into `buffer()`, then call `received(n)`."""
+    """Turns received bytes into messages: receive into `buffer()`, then call `received(n)`.
+
+    `share` gives the tensors that lie in shared memory, where there is any.
+    """
 
     def __init__(self, max_body: int = 2**40) -> None:
+        self.share: At | None = None
         self._max_body = max_body
         self._scratch = bytearray(SCRATCH)
         self._start = 0
@@ -57,7 +62,7 @@ class FrameReader:
         self._filled += count
         if self._filled < len(self._body):
             return []
-        message = decode(self._header, self._body)
+        message = decode(self._header, self._body, self.share)
         self._body = None
         return [message]
 
@@ -77,7 +82,7 @@ class FrameReader:
                 break
             body = bytearray(view[body_start : body_start + body_size])
             self._start = body_start + body_size
-            messages.append(decode(header, body))
+            messages.append(decode(header, body, self.share))
         if self._start == self._end:
             self._start = self._end = 0
         return messages

@@ -135,6 +135,18 @@ class Connect:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """Use the memory whose descriptor comes with this message, the first on its socket."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What the answer `id` has in shared memory is not needed any more."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ping:
     """Answer Pong at once, whatever is being computed."""
 
@@ -223,6 +235,8 @@ Message = (
     | Infer
     | Cancel
     | Connect
+    | Share
+    | Taken
     | Ping
     | Stop
     | Warming

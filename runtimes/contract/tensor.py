@@ -40,6 +40,9 @@ class Datatype(StrEnum):
     FP64 = "FP64"
     BYTES = "BYTES"
 
+    # Enum has one written in Python, and datatypes are looked up in tables for every tensor.
+    __hash__ = str.__hash__
+
 
 ITEM_SIZE: dict[Datatype, int] = {
     Datatype.BOOL: 1,

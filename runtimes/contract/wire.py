@@ -1,18 +1,30 @@
 """Messages to bytes and back.
 
-A message travels as one frame (see `frames`): a JSON header, which is a list that starts with the
-message's kind, and a body that holds the tensors' buffers one after another, each starting on a
-16-byte boundary. Nothing is ever pickled; what does not fit the form raises ProtocolError.
+A message travels as one frame (see `frames`): a header, which is a JSON list that starts with the
+message's kind (but for the two in `hot`), and a body that holds the tensors' buffers one after
+another, each starting on a 16-byte boundary. Nothing is ever pickled; what does not fit the form
+raises ProtocolError.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import struct
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 from runtimes.contract.codes import Code
+from runtimes.contract.hot import (
+    INFER,
+    RESULT,
+    At,
+    Place,
+    decode_infer,
+    decode_result,
+    encode_infer,
+    encode_result,
+)
 from runtimes.contract.messages import (
     Batching,
     Cancel,
@@ -29,88 +41,85 @@ from runtimes.contract.messages import (
     ProtocolError,
     Ready,
     Result,
+    Share,
     Stop,
-    Timings,
+    Taken,
     Warming,
     WarmupSample,
 )
-from runtimes.contract.tensor import MAX_RANK, Buffer, Datatype, Signature, Tensor, TensorSpec
-
-ALIGNMENT = 16
-
-_TIMINGS = Timings.__slots__
+from runtimes.contract.tensor import Buffer, Datatype, Signature, TensorSpec
 
 Fields = Any  # JSON from the other side: any misfit below becomes a ProtocolError in `decode`
 
 _dumps = json.JSONEncoder(separators=(",", ":")).encode
 
 
-def encode(message: Message) -> tuple[bytes, list[Buffer]]:
-    """The header of `message` and the buffers that make up its body, already padded."""
+def encode(message: Message, place: Place | None = None) -> tuple[bytes, list[Buffer]]:
+    """The header of `message` and the buffers that make up its body, already padded.
+
+    `place` may put tensors into shared memory instead.
+    """
+    kind = type(message)
+    if kind is Infer:
+        return encode_infer(cast(Infer, message), place)
+    if kind is Result:
+        return encode_result(cast(Result, message), place)
+    return _dumps(_header(message)).encode("ascii"), []
+
+
+def _header(message: Message) -> list[object]:
+    header: list[object]
     match message:
-        case Infer(id=id_, inputs=inputs, outputs=outputs, deadline_ns=deadline, priority=p):
-            described, body = _describe(inputs)
-            header: list[object] = ["infer", id_, deadline, p, outputs, described]
-        case Result(id=id_, outputs=tensors, timings=t):
-            described, body = _describe(tensors)
-            timings = [getattr(t, name) for name in _TIMINGS]
-            header = ["result", id_, timings, described]
         case Failed(id=id_, code=code, message=text):
-            header, body = ["failed", id_, code, text], []
+            header = ["failed", id_, code, text]
         case Cancel(id=id_):
-            header, body = ["cancel", id_], []
+            header = ["cancel", id_]
         case Connect():
-            header, body = ["connect"], []
+            header = ["connect"]
+        case Share():
+            header = ["share"]
+        case Taken(id=id_):
+            header = ["taken", id_]
         case Ping():
-            header, body = ["ping"], []
+            header = ["ping"]
         case Pong(busy_ns=busy):
-            header, body = ["pong", busy], []
+            header = ["pong", busy]
         case Stop():
-            header, body = ["stop"], []
+            header = ["stop"]
         case Warming():
-            header, body = ["warming"], []
+            header = ["warming"]
         case Load(spec=spec):
-            header, body = ["load", asdict(spec)], []
+            header = ["load", asdict(spec)]
         case Ready():
-            header, body = ["ready", asdict(message)], []
+            header = ["ready", asdict(message)]
         case LoadFailed(reason=reason):
-            header, body = ["load_failed", reason], []
-    return _dumps(header).encode("ascii"), body
+            header = ["load_failed", reason]
+        case _:
+            raise ProtocolError(f"{type(message).__name__} has no header of this kind")
+    return header
 
 
-def decode(header: bytes, body: Buffer) -> Message:
-    """The message in a frame; its tensors are views into `body`. Raises ProtocolError."""
+def decode(header: bytes, body: Buffer, share: At | None = None) -> Message:
+    """The message in a frame; its tensors are views into `body`, or of what `share` gives.
+
+    Raises ProtocolError.
+    """
     try:
+        if header[0] == INFER:
+            return decode_infer(header, memoryview(body), share)
+        if header[0] == RESULT:
+            return decode_result(header, memoryview(body), share)
         fields = json.loads(header)
         return _DECODERS[fields[0]](fields, memoryview(body))
-    except (LookupError, RecursionError, TypeError, ValueError, AttributeError) as error:
+    except (
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        struct.error,
+    ) as error:
         raise ProtocolError(f"malformed message: {type(error).__name__}: {error}") from error
-
-
-def _describe(tensors: Sequence[Tensor]) -> tuple[list[object], list[Buffer]]:
-    described: list[object] = []
-    body: list[Buffer] = []
-    for tensor in tensors:
-        size = len(tensor.data)
-        described.append((tensor.name, tensor.datatype, tensor.shape, size))
-        body.append(tensor.data)
-        if padding := -size % ALIGNMENT:
-            body.append(bytes(padding))
-    return described, body
-
-
-def _tensors(described: Fields, body: memoryview) -> tuple[Tensor, ...]:
-    tensors: list[Tensor] = []
-    offset = 0
-    for name, datatype, shape, size in described:
-        if size < 0 or offset + size > len(body):
-            raise ProtocolError(f"tensor '{name}' runs past the end of its frame")
-        if len(shape) > MAX_RANK or any(dim < 0 for dim in shape):
-            raise ProtocolError(f"tensor '{name}' has an impossible shape")
-        data = body[offset : offset + size]
-        tensors.append(Tensor(name, Datatype(datatype), tuple(shape), data))
-        offset += size + -size % ALIGNMENT
-    return tuple(tensors)
 
 
 def _specs(items: Fields) -> tuple[TensorSpec, ...]:
@@ -151,22 +160,12 @@ def _ready(fields: Fields, _body: memoryview) -> Ready:
     return Ready(**ready)
 
 
-def _infer(fields: Fields, body: memoryview) -> Infer:
-    _, id_, deadline, priority, outputs, described = fields
-    return Infer(id_, _tensors(described, body), tuple(outputs), deadline, priority)
-
-
-def _result(fields: Fields, body: memoryview) -> Result:
-    _, id_, timings, described = fields
-    return Result(id_, _tensors(described, body), Timings(*timings))
-
-
 _DECODERS: dict[str, Callable[[Fields, memoryview], Message]] = {
-    "infer": _infer,
-    "result": _result,
     "failed": lambda fields, _: Failed(fields[1], Code(fields[2]), str(fields[3])),
     "cancel": lambda fields, _: Cancel(fields[1]),
     "connect": lambda _fields, _body: Connect(),
+    "share": lambda _fields, _body: Share(),
+    "taken": lambda fields, _: Taken(fields[1]),
     "ping": lambda _fields, _body: Ping(),
     "pong": lambda fields, _: Pong(int(fields[1])),
     "stop": lambda _fields, _body: Stop(),

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import AsyncIterator, Mapping
 
 from starlette.requests import Request
-from starlette.types import Receive
+from starlette.types import Message, Receive
 
 from server.errors import Cancelled, InvalidArgument, TooLarge, Unsupported
 from server.frontends.limits import too_large_message
@@ -22,57 +22,76 @@ class UnsupportedEncoding(Unsupported):
     """The body's Content-Encoding is none of ours; the answer lists those that are."""
 
 
+# Chunks kept apart until they are joined once; beyond, a flood of tiny ones would cost more than
+# their bytes.
+_MAX_CHUNKS = 64
+
+
 async def read_body(request: Request, max_bytes: int) -> bytes | bytearray:
-    """The request's whole body, decompressed.
+    """The whole body of a framework's `request`; see `receive_body`."""
+    given = request.headers
+    encoding, declared = given.get("content-encoding", ""), given.get("content-length", "")
+    return await receive_body(request.receive, encoding, declared, max_bytes)
+
+
+async def receive_body(
+    receive: Receive, encoding: str, declared: str, max_bytes: int
+) -> bytes | bytearray:
+    """A request's whole body, decompressed; `encoding` and `declared` are its headers
+    Content-Encoding and Content-Length, "" where absent.
 
     Raises TooLarge over `max_bytes` (on the wire or decompressed), UnsupportedEncoding,
     InvalidArgument for a broken compressed stream, Cancelled when the client goes away.
     """
-    encoding = request.headers.get("content-encoding", "").strip().lower()
-    if encoding not in ("", "identity") and encoding not in WINDOW_BITS:
+    if encoding and (encoding := encoding.strip().lower()) not in ("", "identity", *WINDOW_BITS):
         raise UnsupportedEncoding(
             f"unsupported Content-Encoding '{encoding[:32]}'; expected gzip, deflate or none"
         )
-    declared = request.headers.get("content-length", "")
     if declared.isdecimal() and (len(declared) > 18 or int(declared) > max_bytes):
         raise TooLarge(too_large_message(max_bytes))
-    chunks = _bounded(request.receive, max_bytes)
     if encoding in WINDOW_BITS:
-        return await _inflated(chunks, encoding, max_bytes)
-    return await _joined(chunks)
+        return await _inflated(_bounded(receive, max_bytes), encoding, max_bytes)
+    chunk, more = _chunk(await receive())
+    if more:
+        return await _joined(chunk, receive, max_bytes)
+    if len(chunk) > max_bytes:
+        raise TooLarge(too_large_message(max_bytes))
+    return chunk
 
 
 async def _bounded(receive: Receive, max_bytes: int) -> AsyncIterator[bytes]:
-    received = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Cancelled("the client went away before its request was complete")
-        chunk: bytes = message.get("body", b"")
+    received, more = 0, True
+    while more:
+        chunk, more = _chunk(await receive())
         received += len(chunk)
         if received > max_bytes:
             raise TooLarge(too_large_message(max_bytes))
         if chunk:
             yield chunk
-        if not message.get("more_body", False):
-            return
 
 
-async def _joined(chunks: AsyncIterator[bytes]) -> bytes | bytearray:
-    """One chunk as it came; several in one growing buffer, so that a flood of tiny ones costs no
-    more than their bytes.
-    """
-    first: bytes = b""
-    joined: bytearray | None = None
-    async for chunk in chunks:
-        if joined is not None:
-            joined += chunk
-        elif first:
-            joined = bytearray(first)
-            joined += chunk
-        else:
-            first = chunk
-    return first if joined is None else joined
+def _chunk(message: Message) -> tuple[bytes, bool]:
+    """What a message brings of the body, and whether there is more."""
+    if message["type"] == "http.disconnect":
+        raise Cancelled("the client went away before its request was complete")
+    return message.get("body", b""), message.get("more_body", False)
+
+
+async def _joined(first: bytes, receive: Receive, max_bytes: int) -> bytes | bytearray:
+    """A body of several chunks, joined once."""
+    chunks, size, more = [first], len(first), True
+    while more and size <= max_bytes and len(chunks) < _MAX_CHUNKS:
+        chunk, more = _chunk(await receive())
+        chunks.append(chunk)
+        size += len(chunk)
+    body: bytes | bytearray = b"".join(chunks) if not more else bytearray().join(chunks)
+    while more and size <= max_bytes:
+        chunk, more = _chunk(await receive())
+        body += chunk
+        size += len(chunk)
+    if size > max_bytes:
+        raise TooLarge(too_large_message(max_bytes))
+    return body
 
 
 async def _inflated(chunks: AsyncIterator[bytes], encoding: str, max_bytes: int) -> bytearray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing
 from typing import NoReturn
 
@@ -111,14 +111,37 @@ async def _next(messages: AsyncIterator[bytes]) -> bytes | None:
     return await anext(messages, None)
 
 
+class _Metadata(Mapping[str, str]):
+    """A call's text metadata, read when first asked for: most calls are not asked."""
+
+    __slots__ = ("_context", "_entries")
+
+    def __init__(self, context: _Context) -> None:
+        self._context = context
+        self._entries: dict[str, str] | None = None
+
+    def _read(self) -> dict[str, str]:
+        if self._entries is None:
+            given = self._context.invocation_metadata() or ()
+            self._entries = {key: value for key, value in given if isinstance(value, str)}
+        return self._entries
+
+    def __getitem__(self, key: str) -> str:
+        return self._read()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
+
+
 def _call_context(context: _Context) -> CallContext:
-    entries = context.invocation_metadata() or ()
-    metadata = {key: value for key, value in entries if isinstance(value, str)}
     remaining: float | None = context.time_remaining()
     # Clients that want no deadline may say so with one far away.
     if remaining is None or remaining > _NO_DEADLINE_S:
-        return CallContext(metadata)
-    return CallContext(metadata, time.monotonic_ns() + int(remaining * 1e9))
+        return CallContext(_Metadata(context))
+    return CallContext(_Metadata(context), time.monotonic_ns() + int(remaining * 1e9))
 
 
 async def _abort(context: _Context, error: ServingError) -> NoReturn:

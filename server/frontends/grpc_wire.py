@@ -30,9 +30,13 @@ def embedded(field_number: int, parts: Iterable[Buffer]) -> Iterator[Buffer]:
     and copied once, where setting a field would copy it on the way in and again on the way out.
     """
     held = list(parts)
-    yield _varint(field_number << 3 | _LENGTH_DELIMITED)
-    yield _varint(sum(memoryview(part).nbytes for part in held))
+    yield field_start(field_number, sum(memoryview(part).nbytes for part in held))
     yield from held
+
+
+def field_start(field_number: int, size: int) -> bytes:
+    """What stands before the `size` bytes of a bytes, string or message field."""
+    return _varint(field_number << 3 | _LENGTH_DELIMITED) + _varint(size)
 
 
 def _varint(value: int) -> bytes:

@@ -6,11 +6,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sized
 from http import HTTPStatus
+from typing import cast
 
 import orjson
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from server.frontends.one_write import OneWrite
 
 MAX_HEAD_BYTES = 64 * 2**10
 """Most bytes of request line and headers, of trailers, or of chunk extensions. What arrives in the
@@ -46,6 +49,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Start the clock of the first head."""
         super().connection_made(transport)
         self.flow = _QueuedFlow(transport, self.pipeline)
+        self.transport = cast(asyncio.Transport, OneWrite(transport, self.loop.call_soon))
         self._arm()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -93,7 +97,15 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Some of the body is there."""
         self._progress = True
-        super().on_body(body)
+        cycle = self.cycle
+        if cycle.body:
+            if type(cast(object, cycle.body)) is bytes:
+                cycle.body = bytearray(cycle.body)
+            super().on_body(body)
+        else:
+            # `receive` hands bytes on as they are, where it copies what uvicorn gathers.
+            cycle.body = cast(bytearray, body)
+            super().on_body(b"")
 
     def on_message_complete(self) -> None:
         """All of the request is there."""

@@ -13,6 +13,11 @@ from starlette.types import ASGIApp
 
 from server.frontends.http_protocol import BoundedProtocol
 
+KEEP_ALIVE_S = 75
+"""How long a connection may lie idle: longer than the 60 s after which most proxies and client
+pools drop theirs, so that none of them sends into a connection that is just being closed.
+"""
+
 
 class _Server(uvicorn.Server):
     """uvicorn without its signal handlers: the gateway decides when each part stops."""
@@ -42,6 +47,9 @@ class HttpServer:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                # No header from outside is believed about who asks, and none is looked for.
+                proxy_headers=False,
+                timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=max(1, round(grace)),
             )
         )

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
 
 from server.frontends.limits import FrontendLimits
+from server.frontends.open_inference.infer_door import InferDoor
+from server.frontends.open_inference.rest_infer import InferEndpoint
 from server.frontends.open_inference.routes import add_routes
 from server.frontends.open_inference.schemas import SCHEMAS
 from server.frontends.rest_errors import add_error_handlers
@@ -19,7 +22,30 @@ _DESCRIPTION = (
 
 
 class RestApp(FastAPI):
-    """FastAPI whose OpenAPI page carries the schemas the endpoints' descriptions refer to."""
+    """FastAPI with a door of its own for inference, whose OpenAPI page carries the schemas that the
+    endpoints' descriptions refer to.
+    """
+
+    def __init__(self, infer: InferDoor, version: str) -> None:
+        super().__init__(
+            title="Underway",
+            version=version,
+            description=_DESCRIPTION,
+            docs_url="/docs",
+            redoc_url=None,
+            swagger_ui_oauth2_redirect_url=None,
+            # A path with a slash too many is unknown, not somewhere else.
+            redirect_slashes=False,
+        )
+        self._infer = infer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        target = self._infer.target(scope)
+        if target is not None:
+            await self._infer.serve(target, scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document, built once."""
@@ -31,16 +57,8 @@ class RestApp(FastAPI):
 
 def create_app(data: DataPlane, control: ControlPlane, limits: FrontendLimits) -> FastAPI:
     """The app that answers from `data` and `control`; hand it to any ASGI server."""
-    app = RestApp(
-        title="Underway",
-        version=limits.server_version,
-        description=_DESCRIPTION,
-        docs_url="/docs",
-        redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
-        # A path with a slash too many is unknown, not somewhere else.
-        redirect_slashes=False,
-    )
+    infer = InferDoor(InferEndpoint(data, limits))
+    app = RestApp(infer, limits.server_version)
     add_error_handlers(app)
-    add_routes(app, data, control, limits)
+    add_routes(app, data, control, limits, infer)
     return app

@@ -54,6 +54,11 @@ def add_error_handlers(app: Starlette) -> None:
 async def _serving_error(_request: Request, error: Exception) -> Response:
     if not isinstance(error, ServingError):  # the handler is registered for nothing else
         raise error
+    return serving_error_response(error)
+
+
+def serving_error_response(error: ServingError) -> Response:
+    """What a client is told of `error`."""
     headers: dict[str, str] = {}
     if error.retry_after is not None:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))

@@ -9,6 +9,7 @@ from runtimes.contract.tensor import Tensor
 from server.errors import Overloaded, Unavailable
 from server.naming import not_ready
 from server.workers.connection import WorkerConnection
+from server.workers.memory import share_memory
 
 RETRY_AFTER = 1.0
 
@@ -40,7 +41,7 @@ class Balancer:
                 self._connections.remove(made[0])
 
         connection = await WorkerConnection.open(
-            sock, name, self._max_message_bytes, lambda: None, lost
+            sock, name, self._max_message_bytes, lambda: None, lost, share_memory(sock)
         )
         made.append(connection)
         if not connection.is_lost:

@@ -26,8 +26,10 @@ from runtimes.contract.messages import (
     Ready,
     Result,
     Stop,
+    Taken,
     Warming,
 )
+from runtimes.contract.shared import SharedMemory
 from runtimes.contract.tensor import Tensor
 from server.errors import DeadlineExceeded, Unavailable, error_for
 
@@ -51,6 +53,7 @@ class WorkerConnection(asyncio.BufferedProtocol):
         max_message_bytes: int,
         warming: Callable[[], None],
         lost: Callable[[], None],
+        memory: SharedMemory | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
         self.loaded: asyncio.Future[Ready | LoadFailed] = loop.create_future()
@@ -62,6 +65,9 @@ class WorkerConnection(asyncio.BufferedProtocol):
         self._busy_ns = 0
         # The bound is on tensors; behind each of them a frame has up to 15 bytes of padding.
         self._reader = FrameReader(max_message_bytes + PADDING_ROOM)
+        self._memory = memory
+        if memory is not None:
+            self._reader.share = memory.copy
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Result]] = {}
         self._transport: asyncio.Transport | None = None
@@ -75,11 +81,12 @@ class WorkerConnection(asyncio.BufferedProtocol):
         max_message_bytes: int,
         warming: Callable[[], None],
         lost: Callable[[], None],
+        memory: SharedMemory | None = None,
     ) -> WorkerConnection:
-        """Attach to `sock`, which the connection owns from here on."""
+        """Attach to `sock`, owned here from now on; large tensors go by `memory`."""
         loop = asyncio.get_running_loop()
         _, connection = await loop.create_unix_connection(
-            lambda: cls(name, max_message_bytes, warming, lost), sock=sock
+            lambda: cls(name, max_message_bytes, warming, lost, memory), sock=sock
         )
         return connection
 
@@ -163,8 +170,13 @@ class WorkerConnection(asyncio.BufferedProtocol):
             self._transport.close()
 
     def _send(self, message: Message) -> None:
-        if self._transport is not None and not self._gone:
+        if self._transport is None or self._gone:
+            return
+        if self._memory is None or not isinstance(message, Infer):
             self._transport.writelines(frame(message))
+            return
+        self._transport.writelines(frame(message, self._memory.place))
+        self._memory.hold(message.id)
 
     # ---- called by the event loop --------------------------------------------------------------
 
@@ -190,6 +202,8 @@ class WorkerConnection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Give every waiting request its ending, then tell the owner."""
         self._gone = True
+        if self._memory is not None:
+            self._memory.close()
         if not self.loaded.done():
             self.loaded.set_result(DIED_LOADING)
         waiting, self._waiting = self._waiting, {}
@@ -201,10 +215,13 @@ class WorkerConnection(asyncio.BufferedProtocol):
     def _receive(self, message: Message) -> None:
         match message:
             case Result(id=request_id):
+                self._let_go(message)
                 future = self._waiting.pop(request_id, None)
                 if future is not None and not future.done():
                     future.set_result(message)
             case Failed(id=request_id, code=code, message=text):
+                if self._memory is not None:
+                    self._memory.release(request_id)
                 future = self._waiting.pop(request_id, None)
                 if future is not None and not future.done():
                     future.set_exception(error_for(code, text))
@@ -216,6 +233,15 @@ class WorkerConnection(asyncio.BufferedProtocol):
                 self.loaded.set_result(message)
             case _:
                 raise ProtocolError(f"unexpected {type(message).__name__}")
+
+    def _let_go(self, result: Result) -> None:
+        """Free what the request had in shared memory, and let the worker do so with its answer."""
+        if self._memory is None:
+            return
+        self._memory.release(result.id)
+        # Copies are bytes; what came in the frame is seen through a view.
+        if any(type(tensor.data) is bytes for tensor in result.outputs):
+            self._send(Taken(result.id))
 
 
 def _died() -> Unavailable:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from protos import inference_pb2 as pb
-from runtimes.contract.tensor import Buffer, Tensor
+from runtimes.contract.tensor import Buffer, Datatype
 from server.errors import InvalidArgument
-from server.frontends.grpc_wire import embedded, parse
+from server.frontends.grpc_wire import embedded, field_start, parse
 from server.frontends.open_inference.grpc_tensors import decode_inputs
 from server.frontends.open_inference.parameters import (
+    RequestParameters,
     check_id,
     refuse_shared_memory,
     request_parameters,
@@ -20,6 +22,7 @@ from server.repository.names import is_label
 
 MAX_OUTPUTS = 1024
 _MAX_VERSION_DIGITS = 18
+_HEADS = 256
 _MAX_CLASSES = 2**31 - 1
 _MAX_NS = 2**63 - 1
 
@@ -46,12 +49,7 @@ def decode_infer(payload: bytes, now_ns: int, deadline_ns: int = 0) -> Decoded:
     Raises InvalidArgument or Unsupported, naming the field.
     """
     message = parse(pb.ModelInferRequest, payload)
-    model = model_name("model_name", message.model_name)
-    version = version_number(message.model_version)
-    given = _parameters(message.parameters)
-    given.pop(_ASK_FINAL_RESPONSE, None)
-    parameters = request_parameters(given)
-    outputs, classes = _requested(message)
+    model, version, parameters, outputs, classes = read_head(message)
     return Decoded(
         InferenceRequest(
             model=model,
@@ -65,6 +63,21 @@ def decode_infer(payload: bytes, now_ns: int, deadline_ns: int = 0) -> Decoded:
         ),
         classes,
     )
+
+
+def read_head(
+    message: pb.ModelInferRequest,
+) -> tuple[str, str, RequestParameters, tuple[str, ...], dict[str, int]]:
+    """Model, version, parameters, requested outputs and their classes: all but id and inputs.
+
+    Raises InvalidArgument or Unsupported, naming the field.
+    """
+    model = model_name("model_name", message.model_name)
+    version = version_number(message.model_version)
+    given = _parameters(message.parameters)
+    given.pop(_ASK_FINAL_RESPONSE, None)
+    parameters = request_parameters(given)
+    return model, version, parameters, *_requested(message)
 
 
 def request_id(payload: bytes) -> str:
@@ -156,20 +169,29 @@ def choice_of(name: str, parameter: pb.InferParameter | pb.ModelRepositoryParame
     return choice
 
 
-def _response_parts(response: InferenceResponse, *, final: bool) -> Iterator[Buffer]:
-    header = pb.ModelInferResponse(
-        model_name=response.model, model_version=response.version, id=response.id
-    )
+def _response_parts(response: InferenceResponse, *, final: bool) -> list[Buffer]:
+    outputs = tuple([(one.name, one.datatype, one.shape) for one in response.outputs])
+    parts: list[Buffer] = [_response_head(response.model, response.version, outputs, final)]
+    if response.id:
+        id_ = response.id.encode()
+        parts += (field_start(pb.ModelInferResponse.ID_FIELD_NUMBER, len(id_)), id_)
+    for tensor in response.outputs:
+        parts += (field_start(_RAW_OUTPUT_CONTENTS, len(tensor.data)), tensor.data)
+    return parts
+
+
+@lru_cache(maxsize=_HEADS)
+def _response_head(
+    model: str,
+    version: str,
+    outputs: tuple[tuple[str, Datatype, tuple[int, ...]], ...],
+    final: bool,
+) -> bytes:
+    """All of a response but its id and its contents; the same for most answers of a model."""
+    header = pb.ModelInferResponse(model_name=model, model_version=version)
     if final:
         header.parameters[_FINAL_RESPONSE].bool_param = True
-    for tensor in response.outputs:
-        header.outputs.append(_output(tensor))
-    yield header.SerializeToString()
-    for tensor in response.outputs:
-        yield from embedded(_RAW_OUTPUT_CONTENTS, [tensor.data])
-
-
-def _output(tensor: Tensor) -> pb.ModelInferResponse.InferOutputTensor:
-    return pb.ModelInferResponse.InferOutputTensor(
-        name=tensor.name, datatype=tensor.datatype.value, shape=tensor.shape
-    )
+    for name, datatype, shape in outputs:
+        header.outputs.add(name=name, datatype=datatype.value, shape=shape)
+    encoded: bytes = header.SerializeToString()
+    return encoded

@@ -81,16 +81,29 @@ def _datatype(tensor: pb.ModelInferRequest.InferInputTensor) -> Datatype:
         ) from None
 
 
-def _raw(tensor: pb.ModelInferRequest.InferInputTensor, data: bytes) -> Tensor:
+def raw_header(tensor: pb.ModelInferRequest.InferInputTensor, position: int) -> Datatype:
+    """The datatype of an input with raw contents, all but those contents checked.
+
+    Raises InvalidArgument or Unsupported.
+    """
+    _check_header(tensor, position)
+    return _raw_datatype(tensor)
+
+
+def _raw_datatype(tensor: pb.ModelInferRequest.InferInputTensor) -> Datatype:
     if tensor.HasField("contents"):
         raise InvalidArgument(
             f"input '{tensor.name}' has contents while the request has raw_input_contents; "
             "expected one of the two, for all inputs"
         )
     datatype = _datatype(tensor)
-    # Before the tuple is made: a shape may be as long as the message.
+    # Before a tuple is made of it: a shape may be as long as the message.
     check_shape(tensor.name, tensor.shape)
-    decoded = Tensor(tensor.name, datatype, tuple(tensor.shape), data)
+    return datatype
+
+
+def _raw(tensor: pb.ModelInferRequest.InferInputTensor, data: bytes) -> Tensor:
+    decoded = Tensor(tensor.name, _raw_datatype(tensor), tuple(tensor.shape), data)
     check_size(decoded)
     return decoded
 

@@ -3,66 +3,92 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from starlette.requests import Request
-from starlette.responses import Response
+from starlette.types import Receive
 
 from runtimes.contract.tensor import Buffer
 from server.errors import TooLarge
-from server.frontends.body import read_body
+from server.frontends.body import receive_body
 from server.frontends.compression import MIN_BYTES, compress, negotiate
 from server.frontends.disconnect import CancelWhenGone
 from server.frontends.limits import FrontendLimits, answer_too_large_message
 from server.frontends.open_inference.binary_tail import HEADER, json_length
 from server.frontends.open_inference.raw_request import decode_raw
-from server.frontends.open_inference.rest_io import model_of
-from server.frontends.open_inference.rest_request import AnswerForm, decode_request
+from server.frontends.open_inference.request_plan import decode_planned
+from server.frontends.open_inference.rest_request import AnswerForm
 from server.frontends.open_inference.rest_response import Answer, encode_response
 from server.inference import InferenceRequest
 from server.planes import DataPlane
 
 PROTOCOL = "rest"
 
+RawHeaders = Mapping[bytes, bytes]
+
+_LENGTH = HEADER.lower().encode()
+_JSON = (b"content-type", b"application/json")
+_OCTETS = (b"content-type", b"application/octet-stream")
+
+
+@dataclass(frozen=True, slots=True)
+class InferAnswer:
+    """A 200: its body in `parts`, `size` bytes in all, and its headers without Content-Length."""
+
+    parts: Sequence[Buffer]
+    size: int
+    headers: list[tuple[bytes, bytes]]
+
 
 class InferEndpoint:
-    """Answers inference requests through `data`."""
+    """Answers inference requests through `data`; knows no framework."""
 
     def __init__(self, data: DataPlane, limits: FrontendLimits) -> None:
         self._data = data
         self._limits = limits
 
-    async def infer(self, request: Request) -> Response:
-        """One inference, JSON or binary on either side."""
-        body = await read_body(request, self._limits.max_message_bytes)
-        asked, form = self._decode(request, body)
-        with CancelWhenGone(request.receive, self._limits.disconnect_check_s):
+    async def infer(
+        self, model: str, version: str, headers: RawHeaders, receive: Receive
+    ) -> InferAnswer:
+        """One inference, JSON or binary on either side; `headers` have their names in lower case.
+
+        Raises ServingError for whatever is refused.
+        """
+        limit = self._limits.max_message_bytes
+        encoding, declared = _text(headers, b"content-encoding"), _text(headers, b"content-length")
+        body = await receive_body(receive, encoding, declared, limit)
+        asked, form = self._decode(model, version, headers, body)
+        with CancelWhenGone(receive, self._limits.disconnect_check_s):
             response = await self._data.infer(asked, PROTOCOL)
         metadata = None
         if form.classifies():
             metadata = self._data.metadata(response.model, response.version)
         answer = encode_response(response, form, metadata)
-        if (size := sum(map(len, answer.parts))) > self._limits.max_message_bytes:
-            raise TooLarge(answer_too_large_message(size, self._limits.max_message_bytes))
-        return await _send(answer, request.headers.get("accept-encoding"))
+        if (size := sum(map(len, answer.parts))) > limit:
+            raise TooLarge(answer_too_large_message(size, limit))
+        fields = _fields(answer)
+        if size >= MIN_BYTES and (coding := negotiate(_text(headers, b"accept-encoding"))):
+            packed = await compress(answer.parts, coding)
+            fields.append((b"content-encoding", coding.encode()))
+            return InferAnswer([packed], len(packed), fields)
+        return InferAnswer(answer.parts, size, fields)
 
-    def _decode(self, request: Request, body: Buffer) -> tuple[InferenceRequest, AnswerForm]:
-        model, version = model_of(request)
-        length = json_length(request.headers.get(HEADER), len(body))
+    def _decode(
+        self, model: str, version: str, headers: RawHeaders, body: Buffer
+    ) -> tuple[InferenceRequest, AnswerForm]:
+        given = headers.get(_LENGTH)
+        length = None if given is None else json_length(given.decode("latin-1"), len(body))
         if length == 0:
             return decode_raw(self._data.metadata(model, version), version, body)
-        return decode_request(model, version, body, length, time.monotonic_ns())
+        return decode_planned(model, version, body, length, time.monotonic_ns())
 
 
-async def _send(answer: Answer, accept_encoding: str | None) -> Response:
-    headers: dict[str, str] = {}
-    media_type = "application/json"
-    if answer.json_length is not None:
-        headers[HEADER] = str(answer.json_length)
-        media_type = "application/octet-stream"
-    coding = negotiate(accept_encoding)
-    if coding is not None and sum(map(len, answer.parts)) >= MIN_BYTES:
-        headers["Content-Encoding"] = coding
-        body = await compress(answer.parts, coding)
-    else:
-        body = b"".join(answer.parts)
-    return Response(body, headers=headers, media_type=media_type)
+def _text(headers: RawHeaders, name: bytes) -> str:
+    value = headers.get(name)
+    return "" if value is None else value.decode("latin-1")
+
+
+def _fields(answer: Answer) -> list[tuple[bytes, bytes]]:
+    if answer.json_length is None:
+        return [_JSON]
+    return [(_LENGTH, b"%d" % answer.json_length), _OCTETS]

@@ -15,14 +15,19 @@ VERSION = "model_version"
 VERSION_PATTERN = "[0-9]{1,18}|" + LABEL_PATTERN.strip("^$")
 
 
+def version_in_path(value: str) -> str:
+    """The version as the data plane writes it: a label, or a number without leading zeros."""
+    return str(int(value)) if value.isdecimal() else value
+
+
 class _VersionConvertor(Convertor[str]):
     """A version in a path: digits, few enough for 64 bits, or a label; all else is not routed."""
 
     regex = VERSION_PATTERN
 
     def convert(self, value: str) -> str:
-        """The version as the data plane writes it: a label, or a number without leading zeros."""
-        return str(int(value)) if value.isdecimal() else value
+        """See `version_in_path`."""
+        return version_in_path(value)
 
     def to_string(self, value: str) -> str:
         """The version as it stands in a path."""

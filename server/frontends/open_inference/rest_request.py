@@ -12,6 +12,7 @@ from server.frontends.open_inference.binary_tail import BinaryTail
 from server.frontends.open_inference.json_fields import JsonObject
 from server.frontends.open_inference.json_tensors import decode_data
 from server.frontends.open_inference.parameters import (
+    RequestParameters,
     boolean,
     check_id,
     output_classes,
@@ -62,8 +63,7 @@ def decode_request(
     tail = BinaryTail(whole[end:])
     inputs = tuple(_input(item, tail) for item in json_fields.objects(document, "inputs"))
     tail.finish()
-    default = OutputForm(parameters.binary_data_output)
-    names, forms = _outputs(document, default)
+    names, form = output_forms(document, parameters)
     request = InferenceRequest(
         model=model,
         version=version,
@@ -74,10 +74,23 @@ def decode_request(
         priority=parameters.priority,
         parameters=parameters.custom,
     )
-    return request, AnswerForm(default, forms)
+    return request, form
 
 
 def _input(item: JsonObject, tail: BinaryTail) -> Tensor:
+    name, datatype, shape, size = describe_input(item)
+    if size is None:
+        return Tensor(name, datatype, shape, decode_data(name, datatype, shape, item["data"]))
+    tensor = Tensor(name, datatype, shape, tail.take(name, size))
+    check_size(tensor)
+    return tensor
+
+
+def describe_input(item: JsonObject) -> tuple[str, Datatype, tuple[int, ...], int | None]:
+    """Name, datatype, shape and bytes in the tail of an entry of `inputs`; None for `data`.
+
+    Raises InvalidArgument or Unsupported, naming the field.
+    """
     name = json_fields.tensor_name(item, "inputs")
     datatype = _datatype(name, item.get("datatype"))
     shape = _dims(name, item.get("shape"))
@@ -89,26 +102,24 @@ def _input(item: JsonObject, tail: BinaryTail) -> Tensor:
             "Input must set only one of the following fields: 'data', 'binary_data_size' in "
             f"'parameters'. Input '{name}' sets {'both' if in_tail else 'neither'}"
         )
-    if not in_tail:
-        return Tensor(name, datatype, shape, decode_data(name, datatype, shape, item["data"]))
-    size = whole_number(parameters, "binary_data_size", 2**63 - 1)
-    tensor = Tensor(name, datatype, shape, tail.take(name, size))
-    check_size(tensor)
-    return tensor
+    size = whole_number(parameters, "binary_data_size", 2**63 - 1) if in_tail else None
+    return name, datatype, shape, size
 
 
-def _outputs(
-    document: JsonObject, default: OutputForm
-) -> tuple[tuple[str, ...], dict[str, OutputForm]]:
+def output_forms(
+    document: JsonObject, parameters: RequestParameters
+) -> tuple[tuple[str, ...], AnswerForm]:
+    """The outputs asked for by name, in order, and how they and all others are to be sent."""
+    default = OutputForm(parameters.binary_data_output)
     names: list[str] = []
     forms: dict[str, OutputForm] = {}
     if document.get("outputs") is not None:
         for item in json_fields.objects(document, "outputs"):
             name = json_fields.tensor_name(item, "outputs")
-            parameters = json_fields.parameters(item, f"output '{name}'")
+            given = json_fields.parameters(item, f"output '{name}'")
             names.append(name)
-            forms[name] = _output_form(name, parameters, default) if parameters else default
-    return tuple(names), forms
+            forms[name] = _output_form(name, given, default) if given else default
+    return tuple(names), AnswerForm(default, forms)
 
 
 def _output_form(

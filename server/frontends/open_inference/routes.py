@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from server.frontends.limits import FrontendLimits
 from server.frontends.open_inference.infer_docs import INFER
+from server.frontends.open_inference.infer_door import InferDoor
 from server.frontends.open_inference.openapi import (
     MODEL,
     MODEL_VERSION,
@@ -13,7 +14,6 @@ from server.frontends.open_inference.openapi import (
     add,
     json_request,
 )
-from server.frontends.open_inference.rest_infer import InferEndpoint
 from server.frontends.open_inference.rest_models import ModelEndpoints
 from server.frontends.open_inference.rest_repository import RepositoryEndpoints
 from server.frontends.open_inference.rest_settings import SettingsEndpoints
@@ -26,13 +26,16 @@ _CONTROL_ERRORS = (400, 404, 413, 500, 501, 503)
 
 
 def add_routes(
-    app: FastAPI, data: DataPlane, control: ControlPlane, limits: FrontendLimits
+    app: FastAPI,
+    data: DataPlane,
+    control: ControlPlane,
+    limits: FrontendLimits,
+    infer: InferDoor,
 ) -> None:
-    """Serve the whole protocol from `app`."""
-    # Routes are tried in order: the one that must be fast first, and those with fixed words
-    # before those with a model's name in the same place.
-    infer = InferEndpoint(data, limits)
-    add(app, "POST", [f"{path}/infer" for path in _BOTH], infer.infer, INFER)
+    """Serve the whole protocol from `app`, inference by `infer` where it comes this way."""
+    # Routes are tried in order: those with fixed words before those with a model's name in the
+    # same place.
+    add(app, "POST", [f"{path}/infer" for path in _BOTH], infer.by_the_framework, INFER)
     models = ModelEndpoints(data, control, limits)
     _add_health(app, models)
     _add_models(app, models)

@@ -25,6 +25,7 @@ from server.frontends.open_inference.grpc_codec import (
     encode_stream_infer,
     request_id,
 )
+from server.frontends.open_inference.grpc_plan import decode_planned
 from server.frontends.open_inference.grpc_queries import Queries
 from server.frontends.pipeline import in_order
 from server.inference import InferenceResponse
@@ -154,6 +155,8 @@ def _later(kind: type[Request], answer: Callable[[Request], Awaitable[Message]])
 
 async def _decode(payload: bytes, deadline_ns: int) -> Decoded:
     now_ns = time.monotonic_ns()
+    if (planned := decode_planned(payload, now_ns, deadline_ns)) is not None:
+        return planned
     if len(payload) < _OFF_LOOP_BYTES:
         return decode_infer(payload, now_ns, deadline_ns)
     return await asyncio.to_thread(decode_infer, payload, now_ns, deadline_ns)

@@ -18,6 +18,7 @@ from runtimes.contract.tensor import (
     TensorSpec,
     pack_bytes,
 )
+from server import inference
 from server.errors import InvalidArgument
 from server.inference import InferenceRequest, check, check_shape, check_size, is_binary_only
 
@@ -252,3 +253,31 @@ def test_only_the_exact_number_of_bytes_passes(datatype, shape, size):
 
 def test_only_the_halves_are_binary_only():
     assert {item for item in Datatype if is_binary_only(item)} == {Datatype.FP16, Datatype.BF16}
+
+
+@given(
+    st.lists(
+        st.builds(
+            tensor,
+            st.sampled_from(["a", "b", "hint", "other"]),
+            st.sampled_from([Datatype.FP32, Datatype.INT64, Datatype.BOOL]),
+            st.lists(st.integers(0, 3), max_size=2).map(tuple),
+        ),
+        max_size=4,
+    ),
+    st.lists(st.sampled_from(["y", "z", "other"]), max_size=3).map(tuple),
+    st.integers(0, 2),
+    st.integers(1, 3),
+)
+def test_the_quick_look_lets_nothing_pass_that_the_close_one_refuses(
+    inputs, outputs, max_batch_size, count
+):
+    request = InferenceRequest("m", tuple(inputs), outputs=outputs)
+    signature = replace(SIGNATURE, inputs=SIGNATURE.inputs[:count])
+    if inference._plainly_fits(request, signature, max_batch_size):
+        inference._check_closely(request, signature, max_batch_size)
+
+
+def test_the_quick_look_suffices_for_a_plain_request():
+    plain = replace(SIGNATURE, inputs=SIGNATURE.inputs[:2])
+    assert inference._plainly_fits(replace(GOOD, outputs=("z", "y")), plain, 8)

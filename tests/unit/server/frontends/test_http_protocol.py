@@ -165,3 +165,30 @@ async def test_a_flood_of_pipelined_requests_is_not_read_ahead_of_its_answers(mo
     assert 0 < most <= 2 * 2**18 // len(request)
     writer.close()
     await server.stop()
+
+
+@pytest.mark.parametrize("size", [1, 70_000, 3_000_000])
+async def test_a_body_that_comes_in_many_reads_is_handed_on_whole(size):
+    async def echo(scope, receive, send):
+        await asyncio.sleep(0.01)  # several reads are gathered before the first is taken
+        parts, more = [], True
+        while more:
+            message = await receive()
+            assert type(message["body"]) is bytes
+            parts.append(message["body"])
+            more = message["more_body"]
+        body = b"".join(parts)
+        headers = [(b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    server = HttpServer(echo, "127.0.0.1", 0, 1)
+    await server.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=2**23)
+    body = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+    for _ in range(2):
+        writer.write(HEAD + b"Content-Length: %d\r\n\r\n" % size)
+        await send_paced(writer, body, 50_000)
+        assert await answer(reader) == (200, body)
+    writer.close()
+    await server.stop()

@@ -154,4 +154,5 @@ async def test_nothing_is_left_open(pair):
     for sock in other.sockets:
         sock.close()
 
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    # Fewer where something of an earlier test was let go meanwhile.
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before

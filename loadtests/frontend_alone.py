@@ -1,0 +1,137 @@
+"""Both frontends on a data plane that answers at once: what they cost without a model behind them.
+
+`python -m loadtests.frontend_alone FOLDER` writes the bodies of two requests, small (256 bytes) and
+image (602,112 bytes), for each protocol to FOLDER, prints how to send them, and serves until it is
+interrupted. docs/performance.md says how to profile it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import struct
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from protos import inference_pb2 as pb
+from runtimes.contract.messages import Timings
+from runtimes.contract.tensor import Datatype, Signature, Tensor, TensorSpec, byte_size
+from server.frontends.grpc import GrpcFrontend
+from server.frontends.http_server import HttpServer
+from server.frontends.limits import FrontendLimits
+from server.frontends.open_inference.servicer import OpenInferenceServicer
+from server.frontends.rest import create_app
+from server.inference import InferenceRequest, InferenceResponse, check
+from server.memory import keep_freed_memory
+from server.planes import ControlPlane, ModelMetadata
+from server.repository.settings import ModelSettings
+from server.statistics import ModelStatistics
+
+SHAPES = {"small": (1, 1, 8, 8), "image": (1, 3, 224, 224)}
+MAX_BATCH = 64
+
+
+class Mirror:
+    """A data plane whose models give their one input back."""
+
+    async def infer(self, request: InferenceRequest, protocol: str) -> InferenceResponse:
+        """The input of `request` as output `y`."""
+        check(request, _signature(request.model), MAX_BATCH)
+        (x,) = request.inputs
+        y = Tensor("y", x.datatype, x.shape, x.data)
+        return InferenceResponse(request.model, "1", request.id, (y,), Timings())
+
+    def live(self) -> bool:
+        """True."""
+        return True
+
+    def ready(self) -> bool:
+        """True."""
+        return True
+
+    def model_ready(self, model: str, version: str) -> bool:
+        """True for the two models there are."""
+        return model in SHAPES
+
+    def metadata(self, model: str, version: str) -> ModelMetadata:
+        """What is known of `model`."""
+        settings = ModelSettings(model)
+        return ModelMetadata(
+            model, 1, (1,), "mirror", "echo", _signature(model), MAX_BATCH, settings
+        )
+
+    def statistics(self, model: str, version: str) -> list[ModelStatistics]:
+        """None are kept."""
+        return []
+
+
+def _signature(model: str) -> Signature:
+    shape = (-1, *SHAPES[model][1:])
+    spec = (TensorSpec(name, Datatype.FP32, shape) for name in ("x", "y"))
+    return Signature((next(spec),), (next(spec),))
+
+
+@dataclass(frozen=True, slots=True)
+class Bodies:
+    """One request in both protocols; `json_length` belongs into REST's header."""
+
+    rest: bytes
+    json_length: int
+    grpc: bytes
+
+
+def bodies(model: str) -> Bodies:
+    """A request of zeros for `model`; the gRPC one with its 5 bytes of framing."""
+    shape = SHAPES[model]
+    data = bytes(byte_size(Datatype.FP32, shape) or 0)
+    tensor = {"name": "x", "datatype": "FP32", "shape": shape}
+    head = json.dumps(
+        {
+            "parameters": {"binary_data_output": True},
+            "inputs": [{**tensor, "parameters": {"binary_data_size": len(data)}}],
+        }
+    ).encode()
+    message = pb.ModelInferRequest(model_name=model, raw_input_contents=[data])
+    message.inputs.add(name="x", datatype="FP32", shape=shape)
+    encoded = message.SerializeToString()
+    return Bodies(head + data, len(head), b"\0" + struct.pack(">I", len(encoded)) + encoded)
+
+
+async def serve(folder: Path) -> None:
+    """Serve both protocols on free ports until cancelled."""
+    data, limits = Mirror(), FrontendLimits()
+    control = cast(ControlPlane, None)  # nobody asks it
+    rest = HttpServer(create_app(data, control, limits), "127.0.0.1", 0, 1)
+    await rest.start()
+    frontend = GrpcFrontend([OpenInferenceServicer(data, control, limits)], data, limits)
+    port = await frontend.start("127.0.0.1", 0)
+    for model in SHAPES:
+        _explain(model, folder, rest.port, port)
+    await asyncio.Event().wait()
+
+
+def _explain(model: str, folder: Path, http_port: int, grpc_port: int) -> None:
+    made = bodies(model)
+    (folder / f"{model}.rest").write_bytes(made.rest)
+    (folder / f"{model}.grpc").write_bytes(made.grpc)
+    (folder / f"{model}.lua").write_text(
+        f'local file = io.open("{folder / model}.rest", "rb")\n'
+        'wrk.method, wrk.body = "POST", file:read("*all")\n'
+        f'wrk.headers["Inference-Header-Content-Length"] = "{made.json_length}"\n'
+    )
+    print(
+        f"wrk -t1 -c64 -d5s -s {folder / model}.lua "
+        f"http://127.0.0.1:{http_port}/v2/models/{model}/infer\n"
+        f"h2load -t1 -c8 -m8 -D5 -d {folder / model}.grpc -H 'content-type: application/grpc' "
+        f"-H 'te: trailers' http://127.0.0.1:{grpc_port}/inference.GRPCInferenceService/ModelInfer",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    import uvloop
+
+    keep_freed_memory()
+    uvloop.run(serve(Path(sys.argv[1]).resolve()))
