@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from runtimes.contract.messages import ModelSpec
 from runtimes.contract.tensor import Signature, Tensor
@@ -46,6 +46,22 @@ class LoadedModel(Protocol):
         `inputs` are in any order and already fit the signature. Raises ModelError where the model
         fails on them.
         """
+
+
+@runtime_checkable
+class ManySignatures(Protocol):
+    """What a LoadedModel has besides where it can be called in several ways.
+
+    Itself it is the default one of them. A model without this has one, `serving_default`.
+    """
+
+    @property
+    def signatures(self) -> Mapping[str, LoadedModel]:
+        """Every signature by its name; one of them is this model itself."""
+
+    @property
+    def method_names(self) -> Mapping[str, str]:
+        """TensorFlow's method name of each."""
 
 
 class Runtime(Protocol):

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from runtimes.contract.codes import Code
-from runtimes.contract.tensor import Signature, Tensor, TensorSpec
+from runtimes.contract.tensor import NamedSignature, Signature, Tensor, TensorSpec
 
 OptionValue = str | int | float | bool
 
@@ -112,7 +112,7 @@ class Infer:
     """Compute `outputs` (empty means all) from `inputs`; answered by Result or Failed.
 
     `deadline_ns` is on the machine's monotonic clock, 0 where there is none. Requests of
-    HIGH_PRIORITY go before others.
+    HIGH_PRIORITY go before others. `signature` is "" for the default one.
     """
 
     id: int
@@ -120,6 +120,7 @@ class Infer:
     outputs: tuple[str, ...] = ()
     deadline_ns: int = 0
     priority: int = 0
+    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,16 +176,25 @@ class Pong:
 class Ready:
     """The model is loaded, proven to be on its device, and warm.
 
-    `max_batch_size` is 0 for a model without a batch dimension. `facts` are short details for
-    people: framework version, execution providers, where the signature came from.
+    `signatures` are all that the model can be called by, the default one first. `facts` are short
+    details for people: framework version, execution providers, where the signature came from.
     """
 
-    signature: Signature
-    max_batch_size: int
+    signatures: tuple[NamedSignature, ...]
     device: str
     load_ns: int
     warmup_ns: int
     facts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def signature(self) -> Signature:
+        """That of the default."""
+        return self.signatures[0].signature
+
+    @property
+    def max_batch_size(self) -> int:
+        """That of the default, 0 where it has no batch dimension."""
+        return self.signatures[0].max_batch_size
 
 
 @dataclass(frozen=True, slots=True)

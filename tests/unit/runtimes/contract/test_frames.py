@@ -29,13 +29,14 @@ from runtimes.contract.messages import (
     Warming,
     WarmupSample,
 )
-from runtimes.contract.tensor import Datatype, Signature, Tensor, TensorSpec
+from runtimes.contract.tensor import Datatype, NamedSignature, Signature, Tensor, TensorSpec
 
 IMAGE = Tensor("image", Datatype.FP32, (1, 1, 8, 8), bytes(range(256)))
 WORDS = Tensor("text", Datatype.BYTES, (1,), b"\x03\x00\x00\x00abc")
 LARGE = Tensor("large", Datatype.UINT8, (200_000,), bytes(200_000))
 EMPTY = Tensor("none", Datatype.FP32, (0, 4), b"")
 SPEC = TensorSpec("image", Datatype.FP32, (-1, 1, 8, 8))
+NAMED = NamedSignature(Signature((SPEC,), (SPEC,)), 8, "pets", "tensorflow/serving/classify")
 
 MESSAGES: list[Message] = [
     Load(ModelSpec("m", 3, "onnx", "/x")),
@@ -60,12 +61,14 @@ MESSAGES: list[Message] = [
     ),
     Infer(1, (IMAGE, WORDS, EMPTY), ("label",), 123),
     Infer(2, (LARGE,)),
+    Infer(3, (IMAGE,), signature="pets"),
     Cancel(9),
     Ping(),
     Pong(12),
     Warming(),
     Stop(),
-    Ready(Signature((SPEC,), (SPEC,)), 64, "cpu", 10, 20, {"framework": "x 1.0"}),
+    Ready((NamedSignature(Signature((SPEC,), (SPEC,)), 64),), "cpu", 10, 20, {"framework": "x"}),
+    Ready((NAMED, NamedSignature(Signature((SPEC,), ()), 0, "other")), "cpu", 10, 20),
     LoadFailed("the file is cut off \u00e9 \udcff"),
     Result(7, (IMAGE, EMPTY), Timings(1, 2, 3, 4, 5, False)),
     Failed(8, Code.DEADLINE_EXCEEDED, "too late"),

@@ -1,0 +1,77 @@
+"""What a worker can be asked: a model's signatures by name, each with how requests are joined."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from runtimes.batching.decide import Limits
+from runtimes.batching.filled import Filled
+from runtimes.batching.padding import stretch
+from runtimes.contract.messages import ModelSpec
+from runtimes.contract.tensor import PREDICT, SERVING_DEFAULT, NamedSignature
+from runtimes.runtime import LoadedModel, LoadError, ManySignatures
+
+NS_PER_US = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One signature of a loaded model, to be called within `limits`."""
+
+    name: str
+    model: LoadedModel
+    limits: Limits
+    method_name: str = PREDICT
+
+    @property
+    def filled(self) -> Filled:
+        """The model as a request alone meets it."""
+        return Filled(self.model, self.limits)
+
+    def described(self) -> NamedSignature:
+        """What the gateway is told of it."""
+        return NamedSignature(
+            self.filled.signature, self.model.max_batch_size, self.name, self.method_name
+        )
+
+
+def functions(model: LoadedModel, spec: ModelSpec) -> tuple[Function, ...]:
+    """Every signature of `model`, the default one first. Raises LoadError."""
+    return tuple(
+        Function(name, one, _limits(one, spec, one is model), method)
+        for name, one, method in _named(model)
+    )
+
+
+def _named(model: LoadedModel) -> Iterator[tuple[str, LoadedModel, str]]:
+    if not isinstance(model, ManySignatures):
+        yield SERVING_DEFAULT, model, PREDICT
+        return
+    for name, one in sorted(model.signatures.items(), key=lambda item: item[1] is not model):
+        yield name, one, model.method_names[name]
+
+
+def _limits(model: LoadedModel, spec: ModelSpec, is_default: bool) -> Limits:
+    """Requests are joined only where the settings ask for it. Raises LoadError."""
+    batched = model.max_batch_size > 0
+    if spec.batching is None:
+        return Limits(batched=batched)
+    try:
+        padding = stretch(spec.batching.pad, model.signature)
+    except ValueError as error:
+        if is_default:
+            raise LoadError(str(error)) from None
+        padding = None  # the settings were written for the default
+    return Limits(
+        model.max_batch_size,
+        spec.batching.max_queue_delay_us * NS_PER_US,
+        spec.batching.allowed_sizes if batched else (),
+        padding,
+        batched,
+    )
+
+
+def by_request(functions: Sequence[Function]) -> dict[str, Function]:
+    """Which of them answers a request's `signature`: its name, or "" for the default."""
+    return {"": functions[0], **{one.name: one for one in functions}}
