@@ -24,6 +24,8 @@ class Function:
     model: LoadedModel
     limits: Limits
     method_name: str = PREDICT
+    not_to_try: str = ""
+    """Why it must not be run for practice, "" where it may."""
 
     @property
     def filled(self) -> Filled:
@@ -40,17 +42,17 @@ class Function:
 def functions(model: LoadedModel, spec: ModelSpec) -> tuple[Function, ...]:
     """Every signature of `model`, the default one first. Raises LoadError."""
     return tuple(
-        Function(name, one, _limits(one, spec, one is model), method)
-        for name, one, method in _named(model)
+        Function(name, one, _limits(one, spec, one is model), method, reason)
+        for name, one, method, reason in _named(model)
     )
 
 
-def _named(model: LoadedModel) -> Iterator[tuple[str, LoadedModel, str]]:
+def _named(model: LoadedModel) -> Iterator[tuple[str, LoadedModel, str, str]]:
     if not isinstance(model, ManySignatures):
-        yield SERVING_DEFAULT, model, PREDICT
+        yield SERVING_DEFAULT, model, PREDICT, ""
         return
     for name, one in sorted(model.signatures.items(), key=lambda item: item[1] is not model):
-        yield name, one, model.method_names[name]
+        yield name, one, model.method_names[name], model.not_to_try.get(name, "")
 
 
 def _limits(model: LoadedModel, spec: ModelSpec, is_default: bool) -> Limits:

@@ -63,6 +63,10 @@ class ManySignatures(Protocol):
     def method_names(self) -> Mapping[str, str]:
         """TensorFlow's method name of each."""
 
+    @property
+    def not_to_try(self) -> Mapping[str, str]:
+        """Those that only requests may call, with the reason: a trial run would change things."""
+
 
 class Runtime(Protocol):
     """Knows one framework."""

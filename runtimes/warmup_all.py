@@ -19,5 +19,8 @@ def warm_up_all(functions: Sequence[Function], spec: ModelSpec, passes: int) -> 
     said = [warm_up(default.filled, spec, passes, default.limits.stretch)]
     without = replace(spec, warmup=(), warmup_files=())
     for one in others:
+        if one.not_to_try:
+            said.append(f"{one.name}: not run, {one.not_to_try}")
+            continue
         said.append(f"{one.name}: {warm_up(one.filled, without, passes, one.limits.stretch)}")
     return "; ".join(said)

@@ -29,7 +29,7 @@ def _torch_dtype(datatype: Datatype):
 
 
 def _tf_dtype(datatype: Datatype):
-    from runtimes.savedmodel import DATATYPES
+    from runtimes.savedmodel_signatures import DATATYPES
 
     return {value: key for key, value in DATATYPES.items()}[datatype]
 

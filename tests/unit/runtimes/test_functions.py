@@ -27,6 +27,7 @@ class Several(Model):
     def __init__(self, shape, rows, **others):
         super().__init__(shape, rows)
         self.signatures = {**others, "main": self}
+        self.not_to_try = {"aside": "it writes"}
         self.method_names = {"main": PREDICT} | dict.fromkeys(others, CLASSIFY)
 
 
@@ -54,6 +55,7 @@ def test_the_default_comes_first_and_answers_where_no_name_is_given():
     asked = by_request(found)
     assert asked[""] is asked["main"]
     assert asked["aside"].model is other
+    assert (asked["main"].not_to_try, asked["aside"].not_to_try) == ("", "it writes")
 
 
 def test_only_signatures_with_a_batch_dimension_are_joined():

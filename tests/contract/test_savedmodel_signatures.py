@@ -1,0 +1,196 @@
+"""All signatures of a SavedModel are served: those of TF1 and of Keras 3 exports among them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from runtimes.contract.messages import Batching, ModelSpec
+from runtimes.contract.tensor import (
+    PREDICT,
+    Datatype,
+    Tensor,
+    TensorSpec,
+    pack_bytes,
+    unpack_bytes,
+)
+from runtimes.functions import functions
+from runtimes.runtime import LoadError
+from runtimes.warmup_all import warm_up_all
+
+CLASSIFY = "tensorflow/serving/classify"
+REGRESS = "tensorflow/serving/regress"
+
+
+@dataclass(frozen=True)
+class Exports:
+    """Folders of SavedModels."""
+
+    tf1: Path
+    keras: Path
+    several: Path
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory) -> Exports:
+    """Each made once."""
+    root = tmp_path_factory.mktemp("exports")
+    made = Exports(root / "tf1", root / "keras", root / "several")
+    export_tf1(made.tf1, root)
+    export_keras(made.keras)
+    export_several(made.several)
+    return made
+
+
+def export_tf1(folder: Path, aside: Path) -> None:
+    """A model of `tf.Example` as TF1 saved them: variables, a table from an asset, an init op."""
+    v1 = tf.compat.v1
+    vocabulary = aside / "classes.txt"
+    vocabulary.write_text("small\nlarge\n")
+    with v1.Graph().as_default(), v1.Session() as session:
+        serialised = v1.placeholder(tf.string, [None], name="examples")
+        size = v1.parse_example(serialised, {"size": v1.FixedLenFeature([1], tf.float32)})["size"]
+        x = v1.placeholder_with_default(size, [None, 1], name="x")
+        weight = v1.get_variable("weight", initializer=[[-1.0, 1.0]])
+        scores = tf.matmul(x, weight)
+        table = tf.lookup.StaticHashTable(
+            tf.lookup.TextFileInitializer(
+                str(vocabulary), tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER,
+                tf.string, tf.lookup.TextFileIndex.WHOLE_LINE,
+            ),
+            "?",
+        )  # fmt: skip
+        classes = tf.tile(table.lookup(tf.constant([[0, 1]], tf.int64)), [tf.shape(x)[0], 1])
+        session.run([v1.global_variables_initializer(), v1.tables_initializer()])
+        definitions = v1.saved_model.signature_def_utils
+        builder = v1.saved_model.Builder(str(folder))
+        builder.add_meta_graph_and_variables(
+            session,
+            [v1.saved_model.tag_constants.SERVING],
+            {
+                "serving_default": definitions.classification_signature_def(
+                    serialised, classes, scores
+                ),
+                "regress_size": definitions.regression_signature_def(serialised, 2 * size),
+                "predict_scores": definitions.predict_signature_def({"x": x}, {"scores": scores}),
+            },
+            main_op=v1.tables_initializer(),
+            assets_collection=v1.get_collection(v1.GraphKeys.ASSET_FILEPATHS),
+        )
+        builder.save()
+    vocabulary.unlink()  # only the copy within the SavedModel is left
+
+
+def export_keras(folder: Path) -> None:
+    """A functional model whose inputs nobody named, in an order that is not that of counting."""
+    import keras
+
+    second, first = keras.Input((2,)), keras.Input((2,))
+    difference = keras.layers.Subtract()([first, second])
+    keras.Model([first, second], [difference, keras.layers.Add()([first, second])]).export(
+        str(folder), verbose=False
+    )
+
+
+def export_several(folder: Path) -> None:
+    """Signatures of every kind: with and without batch, one that writes, one nobody can ask."""
+    module = tf.Module()
+    module.total = tf.Variable(0.0)
+    row = tf.TensorSpec([None, 2], tf.float32, name="x")
+
+    def add(x):
+        module.total.assign_add(tf.reduce_sum(x))
+        return {"total": tf.reshape(module.total, [1])}
+
+    made = {
+        "double": (lambda x: {"y": 2 * x}, row),
+        "fixed": (lambda x: {"y": x + 1}, tf.TensorSpec([3], tf.float32, name="x")),
+        "learn": (add, row),
+        "waves": (lambda x: {"z": tf.complex(x, x)}, row),
+    }
+    module.made = {
+        name: tf.function(made[name][0], input_signature=[made[name][1]]) for name in made
+    }
+    tf.saved_model.save(module, str(folder), signatures=dict(module.made))
+
+
+def load(models, folder: Path, **settings):
+    return models.load(ModelSpec("m", 1, "savedmodel", str(folder), **settings))
+
+
+def example(size: float) -> bytes:
+    feature = tf.train.Feature(float_list=tf.train.FloatList(value=[size]))
+    return tf.train.Example(
+        features=tf.train.Features(feature={"size": feature})
+    ).SerializeToString()
+
+
+def test_a_tf1_export_answers_by_all_its_signatures(models, exports, fp32):
+    model = load(models, exports.tf1)
+    given = Tensor("inputs", Datatype.BYTES, (2,), pack_bytes([example(1), example(3)]))
+
+    classes, scores = model.infer([given], ["classes", "scores"])
+    (sizes,) = model.signatures["regress_size"].infer([given], ["outputs"])
+    (direct,) = model.signatures["predict_scores"].infer([fp32("x", [[3]])], ["scores"])
+
+    assert unpack_bytes(classes.data) == [b"small", b"large"] * 2
+    assert np.frombuffer(scores.data, "<f4").tolist() == [-1, 1, -3, 3]
+    assert np.frombuffer(sizes.data, "<f4").tolist() == [2, 6]
+    assert np.frombuffer(direct.data, "<f4").tolist() == [-3, 3]
+    assert model.method_names == {
+        "serving_default": CLASSIFY,
+        "regress_size": REGRESS,
+        "predict_scores": PREDICT,
+    }
+    assert "inconclusive" in model.facts["probe"]
+
+
+def test_a_keras_export_has_names_that_stay_when_it_is_exported_again(models, exports, fp32):
+    model = load(models, exports.keras)
+
+    assert [one.name for one in model.signature.inputs] == ["input_0", "input_1"]
+    inputs = [fp32("input_1", [[1, 2]]), fp32("input_0", [[10, 20]])]
+    difference, total = model.infer(inputs, ["output_0", "output_1"])
+
+    assert np.frombuffer(difference.data, "<f4").tolist() == [9, 18]
+    assert np.frombuffer(total.data, "<f4").tolist() == [11, 22]
+    assert set(model.signatures) == {"serving_default", "serve"}
+
+
+def test_a_default_must_be_chosen_where_none_is_plain(models, exports):
+    with pytest.raises(LoadError, match=r"'double', 'fixed', 'learn', 'waves', none of them"):
+        load(models, exports.several)
+
+
+def test_every_signature_has_a_batch_axis_or_none_of_its_own(models, exports, fp32):
+    spec = ModelSpec("m", 1, "savedmodel", str(exports.several), options={"signature": "double"})
+    spec = replace(spec, max_batch_size=8, batching=Batching())
+    found = functions(models.load(spec), spec)
+
+    told = {one.name: one.described().max_batch_size for one in found}
+    assert told == {"double": 8, "fixed": 0, "learn": 0}
+    assert found[1].described().signature.inputs == (TensorSpec("x", Datatype.FP32, (3,)),)
+    (answer,) = found[1].model.infer([fp32("x", [1, 2, 3])], ["y"])
+    assert np.frombuffer(answer.data, "<f4").tolist() == [2, 3, 4]
+
+
+def test_what_cannot_be_asked_is_left_out_and_says_why(models, exports):
+    model = load(models, exports.several, options={"signature": "fixed"})
+
+    assert "waves" not in model.signatures
+    assert "'waves': output 'z' is complex64" in model.facts["signatures left out"]
+
+
+def test_a_signature_that_writes_is_run_by_requests_alone(models, exports, fp32):
+    spec = ModelSpec("m", 1, "savedmodel", str(exports.several), options={"signature": "double"})
+    model = models.load(spec)
+
+    said = warm_up_all(functions(model, spec), spec, 1)
+    (total,) = model.signatures["learn"].infer([fp32("x", [[1, 2]])], ["total"])
+
+    assert "learn: not run, it changes the model or files (AssignAddVariableOp)" in said
+    assert np.frombuffer(total.data, "<f4").tolist() == [3]
