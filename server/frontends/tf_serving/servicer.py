@@ -8,8 +8,9 @@ from typing import TypeVar
 
 from google.protobuf.message import Message
 
+from protos import tf_error_pb2 as error_code
 from protos import tfs_api_pb2 as pb
-from server.errors import ServingError
+from server.errors import InvalidArgument, ServingError
 from server.frontends.calls import CallContext, StreamHandler, UnaryHandler
 from server.frontends.grpc_wire import parse
 from server.frontends.limits import FrontendLimits
@@ -21,6 +22,8 @@ from server.frontends.tf_serving.predict_plan import decode_planned
 from server.frontends.tf_serving.predictor import Predictor
 from server.frontends.tf_serving.status import model_status
 from server.planes import ControlPlane, DataPlane
+from server.repository.errors import RepositoryError
+from server.repository.tfs_models import served_models
 
 PREDICTION_SERVICE = pb.DESCRIPTOR.services_by_name["PredictionService"].full_name
 MODEL_SERVICE = pb.DESCRIPTOR.services_by_name["ModelService"].full_name
@@ -51,6 +54,7 @@ class TfServingServicer:
             f"{predicts}/MultiInference": _parsed(pb.MultiInferenceRequest, self._multi_inference),
             f"{predicts}/GetModelMetadata": _parsed(pb.GetModelMetadataRequest, self._metadata),
             f"{models}/GetModelStatus": _parsed(pb.GetModelStatusRequest, self._status),
+            f"{models}/HandleReloadConfigRequest": _parsed(pb.ReloadConfigRequest, self._reload),
         }
         self.streams: Mapping[str, StreamHandler] = {}
 
@@ -92,6 +96,22 @@ class TfServingServicer:
 
     async def _status(self, request: pb.GetModelStatusRequest, _: CallContext) -> Message:
         return await model_status(self._data, self._control, choice_of(request.model_spec))
+
+    async def _reload(self, request: pb.ReloadConfigRequest, _: CallContext) -> Message:
+        """Replace the whole set of models; an error is the call's, as with TensorFlow Serving."""
+        if request.config.WhichOneof("config") == "custom_model_config":
+            raise InvalidArgument(
+                "ServerModelConfig type not supported by HandleReloadConfigRequest. Only "
+                "ModelConfigList is currently supported"
+            )
+        try:
+            models = served_models(request.config, "config")
+        except RepositoryError as error:
+            raise InvalidArgument(error.reason) from None
+        await self._control.replace_models(models)
+        response = pb.ReloadConfigResponse()
+        response.status.error_code = error_code.OK
+        return response
 
 
 def _parsed(
