@@ -40,5 +40,6 @@ class TfServingDoor:
 
     async def by_the_framework(self, request: Request) -> Response:
         """The same as an endpoint of the framework."""
-        answering = partial(self._calls.answer, request.method, request.url.path)
+        path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+        answering = partial(self._calls.answer, request.method, path)
         return await direct.by_the_framework(answering, request)
