@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,10 +17,14 @@ from tests.harness.server_process import ROOT, ServerProcess, serving
 def demo_repository() -> Path:
     """The demo model repository, the one `make demo` builds; rebuilt when its code changed."""
     folder = ROOT / ".demo/models"
-    built = subprocess.run(
-        [sys.executable, "-m", "server.demo", str(folder)],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    folder.parent.mkdir(exist_ok=True)
+    # The processes that share the tests build it one at a time: the first does, the others find it.
+    with (folder.parent / "building").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        built = subprocess.run(
+            [sys.executable, "-m", "server.demo", str(folder)],
+            cwd=ROOT, capture_output=True, text=True, check=False,
+        )  # fmt: skip
     assert built.returncode == 0, built.stdout + built.stderr
     return folder
 
