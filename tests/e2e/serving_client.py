@@ -57,9 +57,10 @@ def predict(name: str, inputs: dict, outputs: tuple = (), **fields) -> dict:
 
 def plain(proto) -> list:
     values = tf.make_ndarray(proto)
-    return np.vectorize(lambda v: v.decode("latin-1") if isinstance(v, bytes) else v)(
-        values
-    ).tolist()
+    if values.dtype != object:
+        return values.tolist()
+    texts = [value.decode("latin-1") for value in values.flat]
+    return np.array(texts, object).reshape(values.shape).tolist()
 
 
 def listed(*values: float) -> input_pb2.Input:
