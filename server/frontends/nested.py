@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
+from typing import cast
 
 from runtimes.contract.tensor import MAX_RANK
 from server.errors import InvalidArgument
@@ -20,8 +21,8 @@ def flatten(what: str, data: list[object]) -> tuple[list[int], list[object]]:
     while level and type(level[0]) is list:
         if len(dims) == MAX_RANK:
             raise InvalidArgument(f"{what} is nested deeper than {MAX_RANK} levels")
-        rows = [row for row in level if isinstance(row, list)]
-        if len(rows) != len(level) or len(set(map(len, rows))) != 1:
+        rows = cast(list[list[object]], level)
+        if set(map(type, level)) != {list} or len(set(map(len, rows))) != 1:
             raise InvalidArgument(f"{what} is ragged; all rows must be equally long")
         dims.append(len(rows[0]))
         level = list(chain.from_iterable(rows))

@@ -15,28 +15,21 @@ from server.frontends.open_inference.json_tensors import decode_data
 _FLOATS = (Datatype.FP32, Datatype.FP64)
 
 
-def pack_values(
-    name: str, datatype: Datatype, shape: tuple[int, ...], flat: Sequence[object]
-) -> bytes:
+def pack_values(name: str, datatype: Datatype, shape: tuple[int, ...], flat: list[object]) -> bytes:
     """The buffer of input `name`, not BYTES, of which `flat` are all elements.
 
     Integers stand for floats too, and NaN and infinity are numbers here. Raises InvalidArgument for
     a value of the wrong kind or out of range, Unsupported for a datatype that JSON does not carry.
     """
-    if datatype in _FLOATS and not _all_finite(flat):
-        return _floats(name, datatype, flat)
-    return decode_data(name, datatype, shape, list(flat) if shape else flat[0])
-
-
-def _all_finite(flat: Sequence[object]) -> bool:
-    return not any(type(value) is float and not math.isfinite(value) for value in flat)
-
-
-def _floats(name: str, datatype: Datatype, flat: Sequence[object]) -> bytes:
-    """As `decode_data`, which takes finite numbers only."""
-    finite = [0.0 if type(v) is float and not math.isfinite(v) else v for v in flat]
-    decode_data(name, datatype, (len(flat),), finite)
-    return np.array(flat, DTYPES[datatype]).tobytes()
+    try:
+        return decode_data(name, datatype, shape, flat if shape else flat[0])
+    except InvalidArgument:
+        # Finite numbers only are taken there; with others set aside, what is wrong besides is said.
+        finite = [0.0 if type(v) is float and not math.isfinite(v) else v for v in flat]
+        if datatype not in _FLOATS or finite == flat:
+            raise
+        decode_data(name, datatype, (len(flat),), finite)
+        return np.array(flat, DTYPES[datatype]).tobytes()
 
 
 def refuse_ragged(name: str, lengths: Sequence[int]) -> None:
