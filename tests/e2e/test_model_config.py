@@ -1,0 +1,168 @@
+"""A server told by TensorFlow Serving's config file what to serve, and clients that keep asking."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.harness.echo_repository import ask, put
+from tests.harness.onnx_models import save_scaling
+from tests.harness.operator import Operator, until
+from tests.harness.server_process import serving
+
+REPLACED = 20
+PROMPT = ("--quiet-period", "0.05", "--poll-interval", "0.1")
+
+
+def entry(name: str, folder: Path, more: str = "") -> str:
+    return f'config {{ name: "{name}" base_path: "{folder}" model_platform: "tensorflow" {more} }}'
+
+
+class Asking:
+    """Clients that each ask all the time, and what became of it."""
+
+    def __init__(self, url: str, models: tuple[str, ...], clients: int) -> None:
+        self.answers: Counter[tuple[str, float]] = Counter()
+        self.failures: list[str] = []
+        self._url = url
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._run, args=(models[i % len(models)],))
+            for i in range(clients * len(models))
+        ]
+
+    def __enter__(self) -> Asking:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self, model: str) -> None:
+        url = f"{self._url}/v2/models/{model}/infer"
+        with httpx.Client(timeout=30) as client:
+            while not self._stop.wait(0.005):
+                answer = client.post(url, json=ask([1.0, 1.0]))
+                if answer.status_code == 200:
+                    self.answers[model, answer.json()["outputs"][0]["data"][0]] += 1
+                else:
+                    self.failures.append(f"{model}: {answer.status_code} {answer.text}")
+
+
+class Configured:
+    """A server that follows a config file, and the folders of the models that it may name."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.file = root / "models.config"
+        self.at: Operator
+
+    def write(self, *entries: str) -> None:
+        """Put a whole new config into place."""
+        put(self.file, f"model_config_list {{ {' '.join(entries)} }}")
+
+    def answer(self, model: str, version: str = "") -> float | None:
+        """What the model makes of 1; None where it does not answer."""
+        answer = self.at.infer(model, version, [1.0, 1.0])
+        return answer.json()["outputs"][0]["data"][0] if answer.status_code == 200 else None
+
+    def until_answers(self, model: str, value: float | None, version: str = "") -> None:
+        until(lambda: self.answer(model, version) == value)
+
+
+@pytest.fixture(scope="module")
+def configured(tmp_path_factory) -> Iterator[Configured]:
+    made = Configured(tmp_path_factory.mktemp("configured"))
+    for version, factor in ((1, 2.0), (2, 3.0), (5, 4.0)):
+        save_scaling(made.root / f"scaling/{version}", factor)
+    save_scaling(made.root / "far/away/blue/1", 10.0)
+    save_scaling(made.root / "far/away/green/1", 20.0)
+    made.write(entry("scaling", made.root / "scaling"))
+    arguments = (*PROMPT, "--frontends", "2", "--model-config-file", str(made.file))
+    with serving(arguments=arguments) as server:
+        made.at = Operator(server)
+        yield made
+
+
+def test_versions_and_labels_are_those_of_the_file(configured):
+    folder = configured.root / "scaling"
+    configured.write(
+        entry(
+            "scaling", folder,
+            "model_version_policy { specific { versions: 1 versions: 2 } } "
+            'version_labels { key: "stable" value: 1 } version_labels { key: "next" value: 2 }',
+        )
+    )  # fmt: skip
+    configured.until_answers("scaling", 2.0, "stable")
+    configured.until_answers("scaling", 3.0, "next")
+    assert configured.answer("scaling") == 3.0
+    assert configured.answer("scaling", "5") is None
+
+    configured.write(
+        entry(
+            "scaling", folder,
+            'model_version_policy { latest {} } version_labels { key: "stable" value: 5 }',
+        )
+    )  # fmt: skip
+    configured.until_answers("scaling", 4.0, "stable")
+    configured.until_answers("scaling", None, "1")
+    assert configured.answer("scaling", "next") is None
+
+
+def test_a_new_version_in_a_base_path_is_taken_up(configured):
+    configured.write(entry("scaling", configured.root / "scaling"))
+    configured.until_answers("scaling", 4.0)
+
+    save_scaling(configured.root / "scaling/6", 5.0)
+
+    configured.until_answers("scaling", 5.0)
+
+
+def test_a_config_that_is_wrong_changes_nothing_and_is_told(configured):
+    configured.write(entry("scaling", configured.root / "scaling"))
+    configured.until_answers("scaling", 5.0)
+
+    configured.write(entry("scaling", configured.root / "scaling"), "config { nome: 'x' }")
+    told = configured.at.server.wait_for("model config not taken up; all models stay as they are")
+    assert told["reason"].startswith("models.config: line 1: ")
+    assert configured.answer("scaling") == 5.0
+
+    configured.write(entry("scaling", configured.root / "scaling"), entry("x", configured.root))
+    configured.at.until_reason("x", "", "no version folder")
+
+
+def test_no_request_is_lost_while_all_models_are_replaced_again_and_again(configured):
+    places = {10.0: "blue", 20.0: "green"}
+
+    def write(value: float, round: int) -> None:
+        folder = configured.root / "far/away" / places[value]
+        configured.write(
+            entry("kept", configured.root / "scaling"),
+            entry("moved", folder),
+            entry(f"only-{round % 2}", folder),
+        )
+
+    write(10.0, 0)
+    configured.until_answers("moved", 10.0)
+    configured.until_answers("kept", 5.0)
+    with Asking(configured.at.server.url, ("kept", "moved"), 2) as asked:
+        for round in range(1, REPLACED + 1):
+            value = 20.0 if round % 2 else 10.0
+            write(value, round)
+            configured.until_answers("moved", value)
+            configured.until_answers(f"only-{round % 2}", value)
+            configured.until_answers(f"only-{(round + 1) % 2}", None)
+
+    assert asked.failures == []
+    assert set(asked.answers) == {("kept", 5.0), ("moved", 10.0), ("moved", 20.0)}
+    # Over the whole time, or it would prove nothing.
+    assert min(asked.answers.values()) > REPLACED
+    assert configured.at.reached("kept", "ENDED") == []
