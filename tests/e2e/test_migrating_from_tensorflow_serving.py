@@ -59,4 +59,4 @@ def test_the_commands_of_the_page_do_what_it_says(folder):
         assert run(changed, folder, server).returncode != 0
 
         assert run(change, folder, server).returncode == 0
-        until(lambda: run(changed, folder, server).returncode == 0)
+        until(lambda: run(changed, folder, server).returncode == 0, 60)
