@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import grpc
 import httpx
 import pytest
+from google.protobuf import text_format
 
 from tests.harness.echo_repository import ask, put
 from tests.harness.onnx_models import save_scaling
 from tests.harness.operator import Operator, until
 from tests.harness.server_process import serving
 
-REPLACED = 20
 PROMPT = ("--quiet-period", "0.05", "--poll-interval", "0.1")
 
 
 def entry(name: str, folder: Path, more: str = "") -> str:
     return f'config {{ name: "{name}" base_path: "{folder}" model_platform: "tensorflow" {more} }}'
+
+
+def config(*entries: str) -> str:
+    return f"model_config_list {{ {' '.join(entries)} }}"
 
 
 class Asking:
@@ -67,7 +73,7 @@ class Configured:
 
     def write(self, *entries: str) -> None:
         """Put a whole new config into place."""
-        put(self.file, f"model_config_list {{ {' '.join(entries)} }}")
+        put(self.file, config(*entries))
 
     def answer(self, model: str, version: str = "") -> float | None:
         """What the model makes of 1; None where it does not answer."""
@@ -139,30 +145,88 @@ def test_a_config_that_is_wrong_changes_nothing_and_is_told(configured):
     configured.at.until_reason("x", "", "no version folder")
 
 
-def test_no_request_is_lost_while_all_models_are_replaced_again_and_again(configured):
-    places = {10.0: "blue", 20.0: "green"}
+def test_no_request_is_lost_while_the_file_replaces_all_models(configured):
+    with replaced_under_load(configured) as rounds:
+        for entries, value, fresh, gone in rounds(5):
+            configured.write(*entries)
+            configured.until_answers("moved", value)
+            configured.until_answers(fresh, value)
+            configured.until_answers(gone, None)
 
-    def write(value: float, round: int) -> None:
-        folder = configured.root / "far/away" / places[value]
-        configured.write(
-            entry("kept", configured.root / "scaling"),
-            entry("moved", folder),
-            entry(f"only-{round % 2}", folder),
+
+def test_no_request_is_lost_while_calls_replace_all_models(configured):
+    with replaced_under_load(configured) as rounds, reloads(configured) as reload:
+        for entries, value, fresh, gone in rounds(20):
+            reload(*entries)
+            # It has answered, so all of it is in force, in whichever frontend is asked.
+            assert configured.answer("moved") == value
+            assert configured.answer(fresh) == value
+            assert configured.answer(gone) is None
+
+
+def test_a_call_that_fails_says_why_and_what_serves_goes_on(configured):
+    scaling = entry("scaling", configured.root / "scaling")
+    with reloads(configured) as reload:
+        with pytest.raises(grpc.RpcError) as refused:
+            reload(scaling, entry("lost", configured.root / "no"))
+        assert refused.value.details() == (
+            "1 model(s) did not become available: {{lost: its base path does not exist}}"
+        )
+        for entries, words in (
+            ([scaling, entry("etc", Path("/etc"))], "start the server with --reload-folder"),
+            ([scaling, scaling], "model 'scaling' is listed more than once"),
+            ([scaling[:-1] + 'version_labels { key: "x" value: 9 } }'], "Request to assign label"),
+        ):
+            with pytest.raises(grpc.RpcError, match=words):
+                reload(*entries)
+
+    assert configured.answer("scaling") == 5.0
+
+
+@contextlib.contextmanager
+def reloads(configured: Configured) -> Iterator[Callable[..., None]]:
+    """TensorFlow Serving's call to replace the models; grpc.RpcError where it fails."""
+    pb = pytest.importorskip("protos.tfs_api_pb2")
+    with grpc.insecure_channel(configured.at.server.grpc_address) as channel:
+        call = channel.unary_unary(
+            "/tensorflow.serving.ModelService/HandleReloadConfigRequest",
+            request_serializer=pb.ReloadConfigRequest.SerializeToString,
+            response_deserializer=pb.ReloadConfigResponse.FromString,
         )
 
-    write(10.0, 0)
+        def reload(*entries: str) -> None:
+            request = pb.ReloadConfigRequest()
+            text_format.Parse(config(*entries), request.config)
+            assert call(request, timeout=60).status.error_code == 0
+
+        yield reload
+
+
+Round = tuple[list[str], float, str, str]
+
+
+@contextlib.contextmanager
+def replaced_under_load(configured: Configured) -> Iterator[Callable[[int], Iterator[Round]]]:
+    """Rounds of new models: their entries, what `moved` answers then, and which other name is new
+    and which gone; while clients ask for a model that stays and for one that moves each time.
+    """
+    places = {10.0: "blue", 20.0: "green"}
+
+    def rounds(count: int) -> Iterator[Round]:
+        for number in range(count):
+            value = 10.0 if number % 2 else 20.0
+            folder = configured.root / "far/away" / places[value]
+            fresh, gone = f"only-{number % 2}", f"only-{(number + 1) % 2}"
+            entries = [kept, entry("moved", folder), entry(fresh, folder)]
+            yield entries, value, fresh, gone
+
+    kept = entry("kept", configured.root / "scaling")
+    configured.write(kept, entry("moved", configured.root / "far/away/blue"))
     configured.until_answers("moved", 10.0)
     configured.until_answers("kept", 5.0)
     with Asking(configured.at.server.url, ("kept", "moved"), 2) as asked:
-        for round in range(1, REPLACED + 1):
-            value = 20.0 if round % 2 else 10.0
-            write(value, round)
-            configured.until_answers("moved", value)
-            configured.until_answers(f"only-{round % 2}", value)
-            configured.until_answers(f"only-{(round + 1) % 2}", None)
+        yield rounds
 
     assert asked.failures == []
     assert set(asked.answers) == {("kept", 5.0), ("moved", 10.0), ("moved", 20.0)}
-    # Over the whole time, or it would prove nothing.
-    assert min(asked.answers.values()) > REPLACED
     assert configured.at.reached("kept", "ENDED") == []

@@ -114,7 +114,7 @@ async def test_the_whole_set_is_replaced(world):
     assert world.serving() == {"b": (2,), "c": (1, 2)}
 
     await world.replace()
-    assert world.serving() == {}
+    await until(lambda: world.serving() == {})
 
 
 async def test_the_call_ends_when_the_new_models_are_available_and_not_before(world):
