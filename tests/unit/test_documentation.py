@@ -311,11 +311,24 @@ def test_every_flag_of_tensorflow_serving_is_mapped_to_one_that_exists():
 
 
 def test_every_parameter_and_field_of_its_files_is_described():
-    described = {name for cells in rows(MIGRATING, 2) for name in re.findall(r"`(\w+)`", cells[0])}
+    sections = MIGRATING[: MIGRATING.index("## The APIs")]
+    described = {name for cells in rows(sections, 2) for name in re.findall(r"`(\w+)`", cells[0])}
     messages = (tfs.ModelConfig, tfs.BatchingParameters, tfs.ModelServerConfig)
     fields = {field.name for message in messages for field in message.DESCRIPTOR.fields}
 
     assert described == fields - {"model_config_list"}
+
+
+def test_every_call_of_its_services_is_mapped():
+    api = pytest.importorskip("protos.tfs_api_pb2")
+    section = MIGRATING[MIGRATING.index("## The APIs") : MIGRATING.index("## Flags")]
+    calls = {
+        method.name
+        for service in api.DESCRIPTOR.services_by_name.values()
+        for method in service.methods
+    }
+
+    assert [name for name in calls if f"`{name}`" not in section.replace("/", "`")] == []
 
 
 def test_the_example_of_batching_parameters_is_accepted():
