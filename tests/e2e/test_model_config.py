@@ -13,7 +13,7 @@ import httpx
 import pytest
 from google.protobuf import text_format
 
-from tests.harness.echo_repository import ask, put
+from tests.harness.echo_repository import add_echo, ask, put
 from tests.harness.onnx_models import save_scaling
 from tests.harness.operator import Operator, until
 from tests.harness.server_process import serving
@@ -92,7 +92,12 @@ def configured(tmp_path_factory) -> Iterator[Configured]:
     save_scaling(made.root / "far/away/blue/1", 10.0)
     save_scaling(made.root / "far/away/green/1", 20.0)
     made.write(entry("scaling", made.root / "scaling"))
-    arguments = (*PROMPT, "--frontends", "2", "--model-config-file", str(made.file))
+    parameters = made.root / "batching.config"
+    parameters.write_text("max_batch_size { value: 96 } allowed_batch_sizes: [32, 96]")
+    arguments = (
+        *PROMPT, "--frontends", "2", "--model-config-file", str(made.file),
+        "--enable-batching", "--batching-parameters-file", str(parameters),
+    )  # fmt: skip
     with serving(arguments=arguments) as server:
         made.at = Operator(server)
         yield made
@@ -130,6 +135,25 @@ def test_a_new_version_in_a_base_path_is_taken_up(configured):
     save_scaling(configured.root / "scaling/6", 5.0)
 
     configured.until_answers("scaling", 5.0)
+
+
+def test_batching_is_as_the_parameters_say_for_models_that_have_none(configured):
+    fixed = [{"name": "x", "datatype": "FP32", "shape": [2]}]
+    add_echo(configured.root, "single", inputs=fixed)
+    add_echo(configured.root, "own", max_batch_size=8)
+    configured.write(
+        *(entry(name, configured.root / name) for name in ("scaling", "own", "single"))
+    )
+    configured.until_answers("scaling", 5.0)
+    configured.at.until_answers("own", 1)
+    until(lambda: configured.at.states("single") == {"1": "READY"})
+
+    rows = {"scaling": 96, "own": 8}
+    for name, most in rows.items():
+        assert configured.at.infer(name, "", [1.0, 2.0] * most).status_code == 200
+        assert configured.at.infer(name, "", [1.0, 2.0] * (most + 1)).status_code == 400
+        settings = configured.at.get(f"/v2/models/{name}/config").json()
+        assert (settings["max_batch_size"], "dynamic_batching" in settings) == (most, True)
 
 
 def test_a_config_that_is_wrong_changes_nothing_and_is_told(configured):
