@@ -14,6 +14,7 @@ from server.errors import Internal, InvalidArgument, Unavailable
 from server.lifecycle.manager import LifecycleManager
 from server.lifecycle.states import State
 from server.looking import look_until_quiet
+from server.repository.background import in_background
 from server.repository.errors import RepositoryError
 from server.repository.served import ServedModel
 from server.repository.served_set import ServedSet
@@ -64,8 +65,13 @@ class Replacing:
 
     async def replace(self, models: Sequence[ServedModel]) -> None:
         """See planes.ControlPlane.replace_models."""
-        for model in models:
-            self._refuse_foreign(model)
+        # A file server that is gone must not hold up the loop.
+        foreign = await in_background(lambda: self._foreign(models), "base-paths")
+        if foreign:
+            raise InvalidArgument(
+                f"model '{foreign}': its base_path lies in no folder that a call may name; "
+                "start the server with --reload-folder for it"
+            )
         async with self._turn:
             before = {model.name: model for model in self._served.models}
             log.info("models replaced by a call", models=len(models))
@@ -74,13 +80,16 @@ class Replacing:
             if not self._labels_may_wait:
                 await self._refuse_labels(models, before)
 
-    def _refuse_foreign(self, model: ServedModel) -> None:
-        path = Path(model.base_path).resolve()
-        if not any(path.is_relative_to(folder) for folder in self._folders):
-            raise InvalidArgument(
-                f"model '{model.name}': its base_path lies in no folder that a call may name; "
-                "start the server with --reload-folder for it"
-            )
+    def _foreign(self, models: Sequence[ServedModel]) -> str:
+        """The first model that lies where none may, "" where there is none."""
+        for model in models:
+            try:
+                path = Path(model.base_path).resolve()
+            except (OSError, RuntimeError):  # links that lead in a circle
+                return model.name
+            if not any(path.is_relative_to(folder) for folder in self._folders):
+                return model.name
+        return ""
 
     async def _take_up(self, models: Sequence[ServedModel]) -> None:
         self._served.replace(models)
@@ -128,7 +137,8 @@ class Replacing:
     ) -> None:
         """Refuse labels that point nowhere, and have all labels as they were."""
         for model in models:
-            held = self._manager.models[model.name].labels
+            known = self._manager.models.get(model.name)
+            held = known.labels if known is not None else {}
             for label, version in model.labels.items():
                 if held.get(label) == version:
                     continue
