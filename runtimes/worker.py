@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
+from runtimes.aliases import as_artifact_names
 from runtimes.batching.decide import Waiting, expired
 from runtimes.batching.queue import BatchQueue
 from runtimes.clients import Client, Outbox
@@ -115,7 +116,7 @@ def _load(outbox: Outbox, runtime: Runtime, spec: ModelSpec) -> Loaded | None:
 
 def _loaded(outbox: Outbox, runtime: Runtime, spec: ModelSpec) -> Loaded:
     started = time.monotonic_ns()
-    model = runtime.load(spec)
+    model = runtime.load(as_artifact_names(spec))
     found = functions(model, spec)
     loaded = time.monotonic_ns()
     outbox.send(Warming())

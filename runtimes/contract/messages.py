@@ -74,7 +74,8 @@ class ModelSpec:
     requests to run before the worker is ready, `golden_files` requests with the answers they must
     get; both absolute paths. An answer of more than `max_answer_bytes` is not sent: the gateway
     would cut the connection. Requests that wait may have `max_queue_rows` rows and
-    `max_queue_bytes` bytes together, 0 for no bound; one alone is always let in.
+    `max_queue_bytes` bytes together, 0 for no bound; one alone is always let in. `aliases` are
+    other names for inputs and outputs, by those of the artifact; the other fields use the aliases.
     """
 
     model: str
@@ -95,6 +96,7 @@ class ModelSpec:
     max_queue_rows: int = 0
     max_queue_bytes: int = 0
     options: Mapping[str, OptionValue] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
 
 # ---- gateway -> worker -------------------------------------------------------------------------

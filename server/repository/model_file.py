@@ -201,6 +201,8 @@ class ModelFile(Entry):
     """The model's inputs in its own order; needed only where the artifact does not tell them."""
     outputs: Annotated[list[OutputEntry], Field(max_length=MAX_TENSORS)] = []
     """The model's outputs in its own order; needed only where the artifact does not tell them."""
+    aliases: Annotated[dict[TensorName, TensorName], Field(max_length=MAX_TENSORS)] = {}
+    """Names for clients to use, by the artifact's names of inputs and outputs."""
     max_batch_size: Annotated[int, Field(ge=0, le=MAX_BATCH_SIZE)] | None = None
     """Most rows in one execution; 0 for a model without a batch dimension."""
     batching: BatchingEntry | None = None
