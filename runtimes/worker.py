@@ -45,7 +45,7 @@ from runtimes.execute import bounded, execute
 from runtimes.functions import Function, by_request, functions
 from runtimes.golden import check_golden
 from runtimes.priority import lowered_priority, step_back
-from runtimes.runtime import LoadError, Runtime
+from runtimes.runtime import LoadError, ManySignatures, Runtime
 from runtimes.warmup_all import warm_up_all
 
 MAX_SOCKETS = 16  # in one read
@@ -120,7 +120,9 @@ def _loaded(outbox: Outbox, runtime: Runtime, spec: ModelSpec) -> Loaded:
     found = functions(model, spec)
     loaded = time.monotonic_ns()
     outbox.send(Warming())
-    facts = {**model.facts, "warm-up": warm_up_all(found, spec, runtime.warmup_passes)}
+    recorded = model.recorded() if isinstance(model, ManySignatures) else ()
+    warm = warm_up_all(found, spec, runtime.warmup_passes, recorded)
+    facts = {**model.facts, "warm-up": warm}
     if passed := check_golden(found[0].filled, spec):
         facts["golden checks passed"] = str(passed)
     return (
