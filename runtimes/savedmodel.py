@@ -109,6 +109,7 @@ class SavedModel:
                 found[name] = self._another(others[name], on_gpu and not wrote, not wrote)
             except LoadError as error:
                 left_out[name] = str(error)
+                print(f"signature '{name}' is not served: {error}", flush=True)
         self.signatures = found
         self.method_names = {name: methods.get(name, PREDICT) for name in found}
         self.not_to_try = not_to_try

@@ -20,6 +20,7 @@ from runtimes.contract.tensor import (
 )
 from runtimes.functions import functions
 from runtimes.runtime import LoadError
+from runtimes.savedmodel_signatures import method_names
 from runtimes.warmup_all import warm_up_all
 
 CLASSIFY = "tensorflow/serving/classify"
@@ -55,6 +56,13 @@ def test_a_tf1_export_answers_by_all_its_signatures(models, exports, fp32):
         "predict_scores": PREDICT,
     }
     assert "inconclusive" in model.facts["probe"]
+
+
+def test_a_graph_that_is_no_message_tells_no_method_names(tmp_path):
+    assert method_names(str(tmp_path)) == {}
+    for damaged in (b"", b"\x12\x7f", b"\x12\x03\x2a\x05a", b"meta_graphs {"):
+        (tmp_path / "saved_model.pb").write_bytes(damaged)
+        assert method_names(str(tmp_path)) == {}
 
 
 def test_a_keras_export_has_names_that_stay_when_it_is_exported_again(models, exports, fp32):
