@@ -123,7 +123,7 @@ def _loaded(outbox: Outbox, runtime: Runtime, spec: ModelSpec) -> Loaded:
     recorded = model.recorded() if isinstance(model, ManySignatures) else ()
     warm = warm_up_all(found, spec, runtime.warmup_passes, recorded)
     facts = {**model.facts, "warm-up": warm}
-    if passed := check_golden(found[0].filled, spec):
+    if passed := check_golden({name: one.filled for name, one in by_request(found).items()}, spec):
         facts["golden checks passed"] = str(passed)
     return (
         by_request(found),

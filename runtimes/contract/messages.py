@@ -55,12 +55,16 @@ HIGH_PRIORITY = 1
 
 @dataclass(frozen=True, slots=True)
 class WarmupSample:
-    """One request to run before a worker is ready; shapes in `inputs` are concrete."""
+    """One request to run before a worker is ready; shapes in `inputs` are concrete.
+
+    `signature` is "" for the default one.
+    """
 
     name: str
     inputs: tuple[TensorSpec, ...]
     fill: str = "zero"
     count: int = 1
+    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,6 +155,8 @@ class WarmupEntry(Entry):
     """How many times to run it."""
     fill: Literal["zero", "random"] = "zero"
     """What the tensors are filled with."""
+    signature: Annotated[str, Field(max_length=512)] = ""
+    """Which of the model's signatures it is for; the default one where left out."""
     inputs: Annotated[list[WarmupInputEntry], Field(min_length=1, max_length=256)]
     """The tensors of the request."""
 

@@ -167,6 +167,7 @@ def _sample(entry: WarmupEntry) -> WarmupSample:
         ),
         fill=entry.fill,
         count=entry.count,
+        signature=entry.signature,
     )
 
 
