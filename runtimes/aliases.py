@@ -17,6 +17,9 @@ class Renamed:
     """
 
     def __init__(self, model: LoadedModel, aliases: Mapping[str, str]) -> None:
+        self.max_batch_size = model.max_batch_size
+        self.device = model.device
+        self.facts = model.facts
         self._model = model
         self._inputs = _by_shown("input", model.signature.inputs, aliases)
         self._outputs = _by_shown("output", model.signature.outputs, aliases)
@@ -24,21 +27,6 @@ class Renamed:
         self.signature = Signature(
             _renamed(model.signature.inputs, aliases), _renamed(model.signature.outputs, aliases)
         )
-
-    @property
-    def max_batch_size(self) -> int:
-        """As the model has it."""
-        return self._model.max_batch_size
-
-    @property
-    def device(self) -> str:
-        """As the model has it."""
-        return self._model.device
-
-    @property
-    def facts(self) -> Mapping[str, str]:
-        """As the model has them."""
-        return self._model.facts
 
     def infer(self, inputs: Sequence[Tensor], outputs: Sequence[str]) -> Sequence[Tensor]:
         """The model's answer, under the names that clients know."""
