@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from runtimes.aliases import Renamed, check_known
 from runtimes.batch_size import fitting
 from runtimes.batching.decide import Limits
 from runtimes.batching.filled import Filled
@@ -14,6 +15,7 @@ from runtimes.contract.tensor import PREDICT, SERVING_DEFAULT, NamedSignature
 from runtimes.runtime import LoadedModel, LoadError, ManySignatures
 
 NS_PER_US = 1000
+ALONE = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class Function:
 
     name: str
     model: LoadedModel
-    limits: Limits
+    limits: Limits = ALONE
     method_name: str = PREDICT
     not_to_try: str = ""
     """Why it must not be run for practice, "" where it may."""
@@ -40,19 +42,24 @@ class Function:
 
 
 def functions(model: LoadedModel, spec: ModelSpec) -> tuple[Function, ...]:
-    """Every signature of `model`, the default one first. Raises LoadError."""
+    """Every signature of `model`, the default one first, by its aliases. Raises LoadError."""
+    named = list(_named(model))
+    if spec.aliases:
+        check_known(spec.aliases, [one.model for one in named])
+        named = [replace(one, model=Renamed(one.model, spec.aliases)) for one in named]
     return tuple(
-        Function(name, one, _limits(one, spec, one is model), method, reason)
-        for name, one, method, reason in _named(model)
+        replace(one, limits=_limits(one.model, spec, is_default=at == 0))
+        for at, one in enumerate(named)
     )
 
 
-def _named(model: LoadedModel) -> Iterator[tuple[str, LoadedModel, str, str]]:
+def _named(model: LoadedModel) -> Iterator[Function]:
     if not isinstance(model, ManySignatures):
-        yield SERVING_DEFAULT, model, PREDICT, ""
+        yield Function(SERVING_DEFAULT, model)
         return
     for name, one in sorted(model.signatures.items(), key=lambda item: item[1] is not model):
-        yield name, one, model.method_names[name], model.not_to_try.get(name, "")
+        reason = model.not_to_try.get(name, "")
+        yield Function(name, one, Limits(), model.method_names[name], reason)
 
 
 def _limits(model: LoadedModel, spec: ModelSpec, is_default: bool) -> Limits:

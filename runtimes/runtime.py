@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from runtimes.contract.messages import ModelSpec
@@ -48,6 +49,15 @@ class LoadedModel(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class RecordedRequest:
+    """A request that lies beside an artifact, to warm up with; `name` is for messages."""
+
+    name: str
+    signature: str
+    inputs: tuple[Tensor, ...]
+
+
 @runtime_checkable
 class ManySignatures(Protocol):
     """What a LoadedModel has besides where it can be called in several ways.
@@ -66,6 +76,9 @@ class ManySignatures(Protocol):
     @property
     def not_to_try(self) -> Mapping[str, str]:
         """Those that only requests may call, with the reason: a trial run would change things."""
+
+    def recorded(self) -> Iterable[RecordedRequest]:
+        """Requests that came with the artifact. Raises LoadError, also while they are read."""
 
 
 class Runtime(Protocol):

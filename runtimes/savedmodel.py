@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 # Before the import, which is when TensorFlow reads it: warnings and errors only.
@@ -15,13 +15,13 @@ import tensorflow as tf
 from runtimes.arrays import Array, to_array, to_tensor
 from runtimes.batch_size import max_batch_size
 from runtimes.contract.messages import ModelSpec
-from runtimes.contract.tensor import PREDICT, Datatype, Tensor
+from runtimes.contract.tensor import PREDICT, Datatype, Signature, Tensor
 from runtimes.device import choose, device_name
 from runtimes.options import Options
 from runtimes.precision import check_precision, precision_fact
 from runtimes.probe import check_outputs, conclusive, probe_inputs
 from runtimes.reasons import clean_reason
-from runtimes.runtime import LoadError, ModelError
+from runtimes.runtime import LoadError, ModelError, RecordedRequest
 from runtimes.savedmodel_signatures import (
     Concrete,
     choose_default,
@@ -30,6 +30,7 @@ from runtimes.savedmodel_signatures import (
     read_signature,
     writes,
 )
+from runtimes.serving_warmup import recorded_requests
 
 GPU = "/GPU:0"  # the only one left visible to this process, whatever its number was
 
@@ -108,6 +109,7 @@ class SavedModel:
                 found[name] = self._another(others[name], on_gpu and not wrote, not wrote)
             except LoadError as error:
                 left_out[name] = str(error)
+                print(f"signature '{name}' is not served: {error}", flush=True)
         self.signatures = found
         self.method_names = {name: methods.get(name, PREDICT) for name in found}
         self.not_to_try = not_to_try
@@ -126,6 +128,25 @@ class SavedModel:
         if try_it:
             model.facts = {"probe": _prove(model, on_gpu)}
         return model
+
+    def recorded(self) -> Iterator[RecordedRequest]:
+        """The requests that TensorFlow Serving would warm up with. Raises LoadError."""
+        named = {name: one.own_signature for name, one in self.signatures.items()}
+        default = self.facts["signature"]
+        for one in recorded_requests(self._spec.artifact, default, named):
+            yield self.signatures[one.signature].as_shown(one)
+
+    @property
+    def own_signature(self) -> Signature:
+        """The signature under the artifact's own names."""
+        inputs = tuple(replace(x, name=self._names.inputs[x.name]) for x in self.signature.inputs)
+        return replace(self.signature, inputs=inputs)
+
+    def as_shown(self, request: RecordedRequest) -> RecordedRequest:
+        """`request`, which has the artifact's own names, as a client would ask it."""
+        shown = {own: name for name, own in self._names.inputs.items()}
+        inputs = (replace(x, name=shown.get(x.name, x.name)) for x in request.inputs)
+        return replace(request, inputs=tuple(inputs))
 
     def infer(self, inputs: Sequence[Tensor], outputs: Sequence[str]) -> list[Tensor]:
         """Call the signature; raises ModelError."""

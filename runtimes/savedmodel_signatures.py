@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 import tensorflow as tf
-from tensorflow.core.protobuf import meta_graph_pb2
 
 from runtimes.contract.messages import ModelSpec
 from runtimes.contract.tensor import PREDICT, SERVING_DEFAULT, Datatype, Signature
-from runtimes.proto_fields import MalformedError, messages
+from runtimes.proto_fields import messages
 from runtimes.runtime import LoadError
 from runtimes.signature import FoundTensor, reconcile
 
@@ -39,6 +38,7 @@ DATATYPES: dict[tf.DType, Datatype] = {
 
 _META_GRAPHS = 2  # of SavedModel
 _SIGNATURE_DEF = 5  # of MetaGraphDef, a map: each entry has its key in field 1, its value in 2
+_METHOD_NAME = 3  # of SignatureDef
 _INTERNAL = "__saved_model"  # how TensorFlow names operations that it keeps among the signatures
 
 # Keras counts the tensors of a process and names an input by the count where nobody named it, so
@@ -99,25 +99,23 @@ def method_names(artifact: str) -> dict[str, str]:
     path = Path(artifact) / "saved_model.pb"
     found: dict[str, str] = {}
     try:
-        # The graph in it may have 2 GB: what is not read is not even brought into memory.
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            _note_methods(memoryview(data), found)
+        # The graph in it may have 2 GB: what is not read is not even brought into memory. It is
+        # unmapped when the last view of it is gone, which may be one in a traceback.
+        with path.open("rb") as file:
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        _note_methods(memoryview(data), found)
     except (OSError, ValueError):  # a text form, or none that this can read: TensorFlow decides
         pass
     return found
 
 
 def _note_methods(data: memoryview, found: dict[str, str]) -> None:
-    with data:
-        for graph in messages(data, _META_GRAPHS):
-            for entry in messages(graph, _SIGNATURE_DEF):
-                name = b"".join(map(bytes, messages(entry, 1))).decode()
-                definition = b"".join(map(bytes, messages(entry, 2)))
-                try:
-                    parsed = meta_graph_pb2.SignatureDef.FromString(definition)
-                except Exception as error:
-                    raise MalformedError(type(error).__name__) from None
-                found[name] = parsed.method_name or PREDICT
+    for graph in messages(data, _META_GRAPHS):
+        for entry in messages(graph, _SIGNATURE_DEF):
+            name = b"".join(messages(entry, 1)).decode()
+            definition = b"".join(messages(entry, 2))
+            method = b"".join(messages(definition, _METHOD_NAME)).decode()
+            found[name] = method or PREDICT
 
 
 def read_signature(

@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
+from runtimes.aliases import as_artifact_names
 from runtimes.batching.decide import Waiting, expired
 from runtimes.batching.queue import BatchQueue
 from runtimes.clients import Client, Outbox
@@ -44,7 +45,7 @@ from runtimes.execute import bounded, execute
 from runtimes.functions import Function, by_request, functions
 from runtimes.golden import check_golden
 from runtimes.priority import lowered_priority, step_back
-from runtimes.runtime import LoadError, Runtime
+from runtimes.runtime import LoadError, ManySignatures, Runtime
 from runtimes.warmup_all import warm_up_all
 
 MAX_SOCKETS = 16  # in one read
@@ -115,12 +116,14 @@ def _load(outbox: Outbox, runtime: Runtime, spec: ModelSpec) -> Loaded | None:
 
 def _loaded(outbox: Outbox, runtime: Runtime, spec: ModelSpec) -> Loaded:
     started = time.monotonic_ns()
-    model = runtime.load(spec)
+    model = runtime.load(as_artifact_names(spec))
     found = functions(model, spec)
     loaded = time.monotonic_ns()
     outbox.send(Warming())
-    facts = {**model.facts, "warm-up": warm_up_all(found, spec, runtime.warmup_passes)}
-    if passed := check_golden(found[0].filled, spec):
+    recorded = model.recorded() if isinstance(model, ManySignatures) else ()
+    warm = warm_up_all(found, spec, runtime.warmup_passes, recorded)
+    facts = {**model.facts, "warm-up": warm}
+    if passed := check_golden({name: one.filled for name, one in by_request(found).items()}, spec):
         facts["golden checks passed"] = str(passed)
     return (
         by_request(found),

@@ -8,7 +8,7 @@ does not know whether it lives in the gateway's process or in its own.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from runtimes.contract.tensor import SERVING_DEFAULT, Signature
@@ -45,6 +45,19 @@ class ModelMetadata:
     signatures: Mapping[str, Signature] = field(default_factory=dict)
     max_batch_sizes: Mapping[str, int] = field(default_factory=dict)
     method_names: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, signature: str) -> ModelMetadata:
+        """The same with `signature` and `max_batch_size` of the signature called that.
+
+        "" is the default; one that is not there changes nothing.
+        """
+        if signature not in self.signatures:
+            return self
+        return replace(
+            self,
+            signature=self.signatures[signature],
+            max_batch_size=self.max_batch_sizes[signature],
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,12 +60,16 @@ HIGH_PRIORITY = 1
 
 @dataclass(frozen=True, slots=True)
 class WarmupSample:
-    """One request to run before a worker is ready; shapes in `inputs` are concrete."""
+    """One request to run before a worker is ready; shapes in `inputs` are concrete.
+
+    `signature` is "" for the default one.
+    """
 
     name: str
     inputs: tuple[TensorSpec, ...]
     fill: str = "zero"
     count: int = 1
+    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,8 @@ class ModelSpec:
     requests to run before the worker is ready, `golden_files` requests with the answers they must
     get; both absolute paths. An answer of more than `max_answer_bytes` is not sent: the gateway
     would cut the connection. Requests that wait may have `max_queue_rows` rows and
-    `max_queue_bytes` bytes together, 0 for no bound; one alone is always let in.
+    `max_queue_bytes` bytes together, 0 for no bound; one alone is always let in. `aliases` are
+    other names for inputs and outputs, by those of the artifact; the other fields use the aliases.
     """
 
     model: str
@@ -100,6 +105,7 @@ class ModelSpec:
     max_queue_rows: int = 0
     max_queue_bytes: int = 0
     options: Mapping[str, OptionValue] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
 
 # ---- gateway -> worker -------------------------------------------------------------------------

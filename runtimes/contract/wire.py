@@ -145,8 +145,7 @@ def _load(fields: Fields, _body: memoryview) -> Load:
         "outputs": _specs(spec["outputs"]),
         "batching": _batching(batching) if batching is not None else None,
         "warmup": tuple(
-            WarmupSample(item["name"], _specs(item["inputs"]), item["fill"], item["count"])
-            for item in spec["warmup"]
+            WarmupSample(**{**item, "inputs": _specs(item["inputs"])}) for item in spec["warmup"]
         ),
         "warmup_files": tuple(spec["warmup_files"]),
         "golden_files": tuple(spec["golden_files"]),

@@ -52,7 +52,7 @@ class InferEndpoint:
             response = await self._data.infer(asked, PROTOCOL)
         metadata = None
         if form.classifies():
-            metadata = self._data.metadata(response.model, response.version)
+            metadata = self._data.metadata(response.model, response.version).of(asked.signature)
         answer = encode_response(response, form, metadata)
         return await bounded(answer.parts, _fields(answer), headers, limit)
 

@@ -28,6 +28,7 @@ class Several(Model):
         super().__init__(shape, rows)
         self.signatures = {**others, "main": self}
         self.not_to_try = {"aside": "it writes"}
+        self.recorded = tuple
         self.method_names = {"main": PREDICT} | dict.fromkeys(others, CLASSIFY)
 
 

@@ -53,7 +53,9 @@ MESSAGES: list[Message] = [
             outputs=(TensorSpec("label", Datatype.BYTES, (-1,), optional=True),),
             max_batch_size=8,
             batching=Batching(500, usual_rows=9),
-            warmup=(WarmupSample("w", (TensorSpec("image", Datatype.FP32, (1, 2)),), "random", 3),),
+            warmup=(
+                WarmupSample("w", (TensorSpec("image", Datatype.FP32, (1, 2)),), "random", 3, "a"),
+            ),
             warmup_files=("/a.npz",),
             golden_files=("/b.npz", "/c.npz"),
             options={"freeze": True, "level": 2, "mode": "fast", "share": 0.5},
