@@ -14,22 +14,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from loadtests.swap.answer import Answer
-from loadtests.swap.grpc_client import GrpcClient
-from loadtests.swap.plan import Arrival, Plan, arrivals
-from loadtests.swap.questions import ROWS, grpc_request, rest_request
-from loadtests.swap.records import Recorder
-from loadtests.swap.rest_client import RestClient
+from loadtests.generator.answer import Answer
+from loadtests.generator.plan import Arrival, Plan, arrivals
+from loadtests.generator.records import Effort, Recorder, Records
 
 
 class Client(Protocol):
-    """What a protocol's client can do."""
+    """What a transport's client can do."""
 
     async def open(self, clients: int) -> None:
         """Connect."""
 
-    async def ask(self, model: str, rows: int) -> Answer:
-        """Send one request and tell what came of it; never raises."""
+    async def ask(self, request: int) -> Answer:
+        """Send one of the plan's requests and tell what came of it; never raises."""
 
     async def close(self) -> None:
         """Disconnect."""
@@ -43,23 +40,26 @@ class Generator:
         self._client = client
         self._stop = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
-        self.recorder = Recorder(plan)
+        self._recorder = Recorder()
 
     def stop(self) -> None:
         """Send no more; what is under way is still waited for."""
         self._stop.set()
 
-    async def run(self) -> None:
-        """Send until stopped."""
+    async def run(self) -> Records:
+        """Send until stopped, or until the plan ends."""
         await self._client.open(self._plan.clients)
         await asyncio.sleep(max(0.0, self._plan.start - time.monotonic()))
+        began, cpu = time.monotonic(), time.process_time()
         due = arrivals(self._plan)
         if self._plan.rate:
             await self._open_loop(due)
         else:
             clients = range(self._plan.clients)
             await asyncio.gather(*(self._closed_loop(due) for _ in clients))
+        effort = Effort(time.process_time() - cpu, time.monotonic() - began)
         await self._client.close()
+        return self._recorder.records(effort)
 
     async def _open_loop(self, due: Iterator[Arrival]) -> None:
         for arrival in due:
@@ -73,32 +73,51 @@ class Generator:
         await asyncio.gather(*self._under_way)
 
     async def _closed_loop(self, due: Iterator[Arrival]) -> None:
+        end = self._plan.start + self._plan.seconds if self._plan.seconds else float("inf")
         for question in due:
-            if self._stop.is_set():
+            now = time.monotonic()
+            if self._stop.is_set() or now >= end:
                 break
-            await self._ask(Arrival(time.monotonic(), question.model, question.rows))
+            await self._ask(Arrival(now, question.request))
 
     async def _ask(self, arrival: Arrival) -> None:
-        answer = await self._client.ask(arrival.model, arrival.rows)
-        self.recorder.add(arrival, answer, time.monotonic())
+        behind = time.monotonic() - arrival.at
+        answer = await self._client.ask(arrival.request)
+        self._recorder.add(arrival, answer, behind, time.monotonic())
 
 
 def _client(plan: Plan) -> Client:
-    encode = rest_request if plan.protocol == "rest" else grpc_request
-    requests = {(m, rows): encode(m, rows) for m in plan.models for rows in ROWS}
-    kind = RestClient if plan.protocol == "rest" else GrpcClient
-    return kind(plan.address, requests)
+    if plan.transport == "http":
+        from loadtests.generator.http_client import HttpClient
+
+        return HttpClient(plan.address, plan.requests)
+    from loadtests.generator.grpc_client import GrpcClient
+    from loadtests.wire.oip_grpc import METHOD, version_of
+
+    # Other services' answers are not read: what they are is not known here.
+    reader = version_of if plan.method == METHOD else None
+    return GrpcClient(plan.address, plan.method, plan.requests, reader)
 
 
 async def _main(plan: Plan, target: Path) -> None:
     generator = Generator(plan, _client(plan))
     asyncio.get_running_loop().add_reader(sys.stdin.fileno(), generator.stop)
-    await generator.run()
-    generator.recorder.records().save(target)
+    records = await generator.run()
+    records.save(target)
+
+
+def main(plan: Path, target: Path) -> int:
+    """0 where there are records, 1 where nothing could be sent, with the reason on stderr."""
+    # epoll waits whole milliseconds, select microseconds: requests leave when they should.
+    loop = asyncio.SelectorEventLoop(selectors.SelectSelector())
+    try:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(_main(Plan.unpack(plan.read_bytes()), target))
+    except (OSError, TimeoutError) as error:
+        print(f"the server can't be reached: {error or 'no answer'}", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    # epoll waits whole milliseconds, select microseconds: requests leave when they should.
-    loop = asyncio.SelectorEventLoop(selectors.SelectSelector())
-    with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        runner.run(_main(Plan.from_json(sys.argv[1]), Path(sys.argv[2])))
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))

@@ -1,0 +1,99 @@
+"""Starts generator processes, and brings home what they recorded."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from loadtests.generator import records
+from loadtests.generator.answer import TIMEOUT
+from loadtests.generator.plan import Plan
+from loadtests.generator.records import Records
+
+ROOT = Path(__file__).parents[2]
+HEAD_START = 1.5
+"""Seconds until the first request: Python and gRPC have started by then."""
+
+STOP_TIMEOUT = 60.0
+
+
+class GeneratorError(Exception):
+    """A generator could not do its work; the message says why."""
+
+
+class Load:
+    """Generators at work; `stop` ends them."""
+
+    def __init__(self, plans: Sequence[Plan], folder: Path) -> None:
+        self._targets = [folder / f"{number}.npz" for number in range(len(plans))]
+        self._processes = []
+        for plan, target in zip(plans, self._targets, strict=True):
+            path = target.with_suffix(".plan")
+            path.write_bytes(plan.pack())
+            command = [sys.executable, "-m", "loadtests.generator", str(path), str(target)]
+            # Not a pipe for stderr: nobody would empty it meanwhile.
+            with target.with_suffix(".log").open("wb") as log:
+                self._processes.append(
+                    subprocess.Popen(command, stdin=subprocess.PIPE, stderr=log, cwd=ROOT)
+                )
+
+    def stop(self) -> list[Records]:
+        """Send no more, wait for what is under way, and collect it, plan by plan."""
+        for process in self._processes:
+            assert process.stdin is not None  # noqa: S101
+            process.stdin.close()
+        return self.wait(STOP_TIMEOUT)
+
+    def wait(self, seconds: float) -> list[Records]:
+        """Wait until plans that have an end are through; raises GeneratorError."""
+        for process, target in zip(self._processes, self._targets, strict=True):
+            try:
+                code = process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                raise GeneratorError(f"a generator was not done after {seconds:.0f} s") from None
+            if code != 0:
+                said = target.with_suffix(".log").read_text(errors="replace").strip()
+                raise GeneratorError(f"a generator ended with {code}: {said[-2000:]}")
+        return [records.load(target) for target in self._targets]
+
+    def kill(self) -> None:
+        """End whatever is still there."""
+        for process in self._processes:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            process.wait()
+
+
+@contextlib.contextmanager
+def under_load(plans: Sequence[Plan], folder: Path) -> Iterator[Load]:
+    """Send all `plans` from now on, whatever `start` they have; returns when the first is due."""
+    start = time.monotonic() + HEAD_START
+    folder.mkdir(parents=True, exist_ok=True)
+    load = Load([replace(plan, start=start) for plan in plans], folder)
+    try:
+        time.sleep(max(0.0, start - time.monotonic()))
+        yield load
+    finally:
+        load.kill()
+
+
+def run(plan: Plan, save: Path | None = None) -> Records:
+    """Send one plan, which must have `seconds`, from a process of its own, and wait for its end.
+
+    With `save` the records are written there too (`records.load` reads them). Raises
+    GeneratorError, and ValueError for a plan without an end.
+    """
+    if not plan.seconds > 0:
+        raise ValueError("plan.seconds: expected more than 0, or it would never end")
+    folder = tempfile.TemporaryDirectory(prefix="underway-load-")
+    with folder as path, under_load([plan], Path(path)) as load:
+        (found,) = load.wait(plan.seconds + TIMEOUT + STOP_TIMEOUT)
+    if save is not None:
+        found.save(save)
+    return found
