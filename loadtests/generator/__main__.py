@@ -11,11 +11,12 @@ import selectors
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from loadtests.generator.answer import Answer
-from loadtests.generator.plan import Arrival, Plan, arrivals
+from loadtests.generator.answer import TIMEOUT, Answer
+from loadtests.generator.plan import READY, Arrival, Plan, arrivals
 from loadtests.generator.records import Effort, Recorder, Records
 
 
@@ -48,7 +49,6 @@ class Generator:
 
     async def run(self) -> Records:
         """Send until stopped, or until the plan ends."""
-        await self._client.open(self._plan.clients)
         await asyncio.sleep(max(0.0, self._plan.start - time.monotonic()))
         began, cpu = time.monotonic(), time.process_time()
         due = arrivals(self._plan)
@@ -58,7 +58,6 @@ class Generator:
             clients = range(self._plan.clients)
             await asyncio.gather(*(self._closed_loop(due) for _ in clients))
         effort = Effort(time.process_time() - cpu, time.monotonic() - began)
-        await self._client.close()
         return self._recorder.records(effort)
 
     async def _open_loop(self, due: Iterator[Arrival]) -> None:
@@ -100,9 +99,15 @@ def _client(plan: Plan) -> Client:
 
 
 async def _main(plan: Plan, target: Path) -> None:
-    generator = Generator(plan, _client(plan))
+    client = _client(plan)
+    async with asyncio.timeout(TIMEOUT):
+        await client.open(plan.clients)
+    print(READY, flush=True)
+    generator = Generator(replace(plan, start=float(sys.stdin.readline())), client)
     asyncio.get_running_loop().add_reader(sys.stdin.fileno(), generator.stop)
     records = await generator.run()
+    asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+    await client.close()
     records.save(target)
 
 

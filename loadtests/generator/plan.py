@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 
 BLOCK = 1024
 
+READY = "ready"
+"""What a generator says once it is connected; then it is told when to start."""
+
 Transport = Literal["http", "grpc"]
 Moments = Literal["poisson", "constant"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """`rate` requests per second from `start` (monotonic seconds) on.
+    """`rate` requests per second from `start` (monotonic seconds) on, which comes last of all.
 
     `requests` are complete: a whole HTTP/1.1 request each, or a serialised message for the gRPC
     `method`. Each is sent with its share of `weights`, equally often where there are none. A

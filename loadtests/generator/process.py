@@ -8,17 +8,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from loadtests.generator import records
 from loadtests.generator.answer import TIMEOUT
-from loadtests.generator.plan import Plan
+from loadtests.generator.plan import READY, Plan
 from loadtests.generator.records import Records
 
 ROOT = Path(__file__).parents[2]
-HEAD_START = 1.5
-"""Seconds until the first request: Python and gRPC have started by then."""
+HEAD_START = 0.1
+"""Seconds between the word to begin and the first request: all have heard it by then."""
+
+SHOWN = 2000
 
 STOP_TIMEOUT = 60.0
 
@@ -32,16 +33,31 @@ class Load:
 
     def __init__(self, plans: Sequence[Plan], folder: Path) -> None:
         self._targets = [folder / f"{number}.npz" for number in range(len(plans))]
-        self._processes = []
+        self._processes: list[subprocess.Popen[str]] = []
         for plan, target in zip(plans, self._targets, strict=True):
             path = target.with_suffix(".plan")
             path.write_bytes(plan.pack())
             command = [sys.executable, "-m", "loadtests.generator", str(path), str(target)]
             # Not a pipe for stderr: nobody would empty it meanwhile.
             with target.with_suffix(".log").open("wb") as log:
-                self._processes.append(
-                    subprocess.Popen(command, stdin=subprocess.PIPE, stderr=log, cwd=ROOT)
-                )
+                process = subprocess.Popen(
+                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
+                    cwd=ROOT,
+                )  # fmt: skip
+            self._processes.append(process)
+
+    def start(self) -> None:
+        """Wait until all are connected, and let them begin together; raises GeneratorError."""
+        for process, target in zip(self._processes, self._targets, strict=True):
+            assert process.stdout is not None  # noqa: S101
+            if process.stdout.readline().strip() != READY:
+                raise self._ended(process.wait(STOP_TIMEOUT), target)
+        start = time.monotonic() + HEAD_START
+        for process in self._processes:
+            assert process.stdin is not None  # noqa: S101
+            process.stdin.write(f"{start}\n")
+            process.stdin.flush()
+        time.sleep(max(0.0, start - time.monotonic()))
 
     def stop(self) -> list[Records]:
         """Send no more, wait for what is under way, and collect it, plan by plan."""
@@ -58,8 +74,7 @@ class Load:
             except subprocess.TimeoutExpired:
                 raise GeneratorError(f"a generator was not done after {seconds:.0f} s") from None
             if code != 0:
-                said = target.with_suffix(".log").read_text(errors="replace").strip()
-                raise GeneratorError(f"a generator ended with {code}: {said[-2000:]}")
+                raise self._ended(code, target)
         return [records.load(target) for target in self._targets]
 
     def kill(self) -> None:
@@ -68,16 +83,22 @@ class Load:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             process.wait()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    pipe.close()
+
+    def _ended(self, code: int, target: Path) -> GeneratorError:
+        said = target.with_suffix(".log").read_text(errors="replace").strip()
+        return GeneratorError(f"a generator ended with {code}: {said[-SHOWN:]}")
 
 
 @contextlib.contextmanager
 def under_load(plans: Sequence[Plan], folder: Path) -> Iterator[Load]:
-    """Send all `plans` from now on, whatever `start` they have; returns when the first is due."""
-    start = time.monotonic() + HEAD_START
+    """Send all `plans` from now on; returns when the first request is due."""
     folder.mkdir(parents=True, exist_ok=True)
-    load = Load([replace(plan, start=start) for plan in plans], folder)
+    load = Load(plans, folder)
     try:
-        time.sleep(max(0.0, start - time.monotonic()))
+        load.start()
         yield load
     finally:
         load.kill()
