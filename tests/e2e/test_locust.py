@@ -108,3 +108,32 @@ def test_a_server_that_is_not_there_is_a_failure_that_says_so(tmp_path):
 
     assert done.returncode == 1
     assert "http://127.0.0.1:9 can't be asked for its models" in done.stdout + done.stderr
+
+
+CHECK = """
+import runpy, shlex, sys
+from locust.argument_parser import get_parser, parse_options
+names = set(runpy.run_path(sys.argv[1])["__all__"])
+for line in sys.stdin:
+    options = parse_options(shlex.split(line)[1:])
+    assert set(options.user_classes) <= names, line
+ours = [group for group in get_parser()._action_groups if group.title == "Underway"]
+for action in ours[0]._group_actions:
+    print(action.option_strings[0], action.env_var, action.default)
+"""
+
+
+def test_the_documentation_has_every_option_and_commands_that_locust_takes():
+    text = (ROOT / "docs/load-testing.md").read_text("utf-8")
+    commands = [line for line in text.splitlines() if line.startswith("    locust -f ")]
+    done = subprocess.run(
+        [sys.executable, "-c", CHECK, str(LOCUSTFILE)],
+        input="\n".join(line.strip() for line in commands), capture_output=True, text=True,
+        cwd=ROOT, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+    table = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("| `--")]
+    documented = {tuple(cell.strip(" `") for cell in row[:3]) for row in table if len(row) == 4}
+    assert len(commands) == 6
+    assert documented == {tuple(line.split(" ", 2)) for line in done.stdout.splitlines()}

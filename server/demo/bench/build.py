@@ -39,7 +39,7 @@ def build(directory: Path, scale: str, say: Say = print) -> None:
         say(f"The models are already in {directory}: {', '.join(names)}.")
         return
     requirements.check()
-    say(f"Building {len(names)} models in {directory} (about two minutes at full scale).")
+    say(f"Building {len(names)} models in {directory} (some minutes at full scale).")
     started = time.monotonic()
     if directory.exists():
         directory.rmdir()  # it is empty, and a whole folder takes its place
