@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from server.demo.bench.architecture import Port
 from server.demo.errors import DemoError
 
-TOLERANCE = 1e-3
+TOLERANCE = 1e-4
 """Of the largest number in the answers: FP32 sums in other orders, through dozens of layers."""
 
 Answers = Sequence[NDArray[np.float32]]

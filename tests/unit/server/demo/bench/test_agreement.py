@@ -14,12 +14,12 @@ ONES = np.ones((3, 2), np.float32)
 
 
 def test_the_largest_difference_between_any_two_is_found():
-    near, far = ONES + np.float32(1e-4), ONES - np.float32(2e-4)
+    near, far = ONES + np.float32(1e-5), ONES - np.float32(2e-5)
 
     found = compare("net", OUTPUT, {"a": [ONES], "b": [near], "c": [far]})
 
-    assert found.difference == pytest.approx(3e-4, rel=1e-2)
-    assert found.relative == pytest.approx(3e-4, rel=1e-2)
+    assert found.difference == pytest.approx(3e-5, rel=1e-2)
+    assert found.relative == pytest.approx(3e-5, rel=1e-2)
 
 
 @pytest.mark.parametrize(
