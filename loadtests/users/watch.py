@@ -57,6 +57,8 @@ def _share(since: tuple[float, float]) -> float:
 
 WATCH = Watch()
 _workers: dict[str, Health] = {}
+_said: list[Health] = []
+"""The verdict on the last test: the exit code must not go by reports that came after it."""
 
 
 def _looking() -> None:
@@ -94,6 +96,7 @@ def verdict() -> Health:
 def _say(environment: Environment, **_: object) -> None:
     if not isinstance(environment.runner, WorkerRunner):
         health = verdict()
+        _said[:] = [health]
         log.log(logging.WARNING if health.limits else logging.INFO, "%s", health)
 
 
@@ -102,5 +105,5 @@ def _exit_code(environment: Environment, **_: object) -> None:
     runner = environment.runner
     if runner is None or isinstance(runner, WorkerRunner) or runner.errors or runner.exceptions:
         return
-    if verdict().limits and environment.process_exit_code is None:
+    if any(health.limits for health in _said) and environment.process_exit_code is None:
         environment.process_exit_code = EXIT_CODE

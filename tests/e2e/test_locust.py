@@ -52,7 +52,7 @@ def statistics(output: str) -> list[dict[str, object]]:
 
 def test_every_protocol_is_answered_right_while_versions_are_swapped(server, repository):
     running = locust(
-        server, "-u", "6", "-r", "6", "-t", "5s", "--processes", "2", "--loop", "poisson",
+        server, "-u", "6", "-r", "6", "-t", "4s", "--processes", "2", "--loop", "poisson",
         "--rate-per-user", "8", "--shape", "swap", "--swap", str(repository / MODEL),
         "--swap-every", "1.5",
     )  # fmt: skip
