@@ -8,6 +8,7 @@ import json
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
@@ -17,6 +18,11 @@ import pytest
 from tests.harness.server_process import serving
 
 HERE = Path(__file__).parent
+
+pytestmark = pytest.mark.skipif(
+    find_spec("tensorflow_serving") is None,
+    reason="tensorflow-serving-api is not installed; make test sets it up",
+)
 IMAGES = np.linspace(0, 1, 128, dtype=np.float32).reshape(2, 1, 8, 8).tolist()
 
 

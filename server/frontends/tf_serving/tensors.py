@@ -7,9 +7,6 @@ lists of floats, doubles and small integers are the raw bytes, so that nothing i
 
 from __future__ import annotations
 
-import sys
-from array import array
-from collections.abc import Iterable
 from functools import lru_cache
 
 import numpy as np
@@ -30,22 +27,9 @@ from server.frontends.grpc_wire import field_start
 from server.frontends.open_inference.arrays import numeric_array
 from server.frontends.tf_serving.datatypes import LISTS, TENSORFLOW, datatype_of
 from server.frontends.tf_serving.varints import packed_varints, read_varint
+from server.frontends.typed_lists import pack_list
 from server.inference import check_shape, check_size
 
-_TYPECODES: dict[Datatype, str] = {
-    Datatype.INT8: "b",
-    Datatype.INT16: "h",
-    Datatype.INT32: "i",
-    Datatype.INT64: "q",
-    Datatype.UINT8: "B",
-    Datatype.UINT16: "H",
-    Datatype.UINT32: "I",
-    Datatype.UINT64: "Q",
-    Datatype.FP16: "H",
-    Datatype.BF16: "H",
-    Datatype.FP32: "f",
-    Datatype.FP64: "d",
-}
 _NUMBERS = {
     datatype: core.TensorProto.DESCRIPTOR.fields_by_name[field].number
     for datatype, field in LISTS.items()
@@ -126,26 +110,10 @@ def _listed(
     else:
         last = bytes(ITEM_SIZE[datatype])  # without any value, all are zero
     room.take(f"input '{name}'", missing * len(last))
-    packed = _pack(name, datatype, values)
+    packed = pack_list(name, LISTS[datatype], datatype, values)
     if missing and values and datatype is not Datatype.BYTES:
         last = packed[-ITEM_SIZE[datatype] :]
     return packed + last * missing if missing else packed
-
-
-def _pack(name: str, datatype: Datatype, values: Iterable[float] | Iterable[bytes]) -> bytes:
-    if datatype is Datatype.BYTES:
-        return pack_bytes(values)  # type: ignore[arg-type]
-    if datatype is Datatype.BOOL:
-        return bytes(values)  # type: ignore[arg-type]
-    try:
-        packed: array[float] = array(_TYPECODES[datatype], values)  # type: ignore[arg-type]
-    except OverflowError:
-        raise InvalidArgument(
-            f"input '{name}' has a value in {LISTS[datatype]} that is out of range for {datatype}"
-        ) from None
-    if sys.byteorder == "big":
-        packed.byteswap()
-    return packed.tobytes()
 
 
 def _split_strings(name: str, count: int, content: bytes) -> bytes:

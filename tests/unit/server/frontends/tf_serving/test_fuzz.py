@@ -16,8 +16,7 @@ from server.frontends.calls import CallContext
 from server.frontends.limits import FrontendLimits
 from server.frontends.rest import create_app
 from server.frontends.tf_serving.servicer import TfServingServicer
-from tests.unit.server.frontends.tf_serving.serving_double import MODELS, Planes
-from tests.unit.server.frontends.tf_serving.test_servicer import (
+from tests.unit.server.frontends.tf_serving.messages import (
     ANSWERS,
     GOOD,
     NAMED,
@@ -27,6 +26,7 @@ from tests.unit.server.frontends.tf_serving.test_servicer import (
     spec_of,
     strings,
 )
+from tests.unit.server.frontends.tf_serving.serving_double import MODELS, Planes
 
 LIMITS = FrontendLimits(max_message_bytes=20_000)
 FUZZ = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
