@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from runtimes.aliases import Renamed, check_known
+from runtimes.batch_size import fitting
 from runtimes.batching.decide import Limits
 from runtimes.batching.filled import Filled
 from runtimes.batching.padding import stretch
@@ -64,18 +65,19 @@ def _named(model: LoadedModel) -> Iterator[Function]:
 def _limits(model: LoadedModel, spec: ModelSpec, is_default: bool) -> Limits:
     """Requests are joined only where the settings ask for it. Raises LoadError."""
     batched = model.max_batch_size > 0
-    if spec.batching is None:
+    batching = fitting(spec.batching, model.max_batch_size, model.signature)
+    if batching is None:
         return Limits(batched=batched)
     try:
-        padding = stretch(spec.batching.pad, model.signature)
+        padding = stretch(batching.pad, model.signature)
     except ValueError as error:
         if is_default:
             raise LoadError(str(error)) from None
         padding = None  # the settings were written for the default
     return Limits(
         model.max_batch_size,
-        spec.batching.max_queue_delay_us * NS_PER_US,
-        spec.batching.allowed_sizes if batched else (),
+        batching.max_queue_delay_us * NS_PER_US,
+        batching.allowed_sizes if batched else (),
         padding,
         batched,
     )

@@ -85,7 +85,7 @@ class SavedModel:
         placement: str,
     ) -> None:
         self.signature, self._names = read_signature(loaded, function, spec)
-        self.max_batch_size = max_batch_size(spec.max_batch_size, self.signature)
+        self.max_batch_size = max_batch_size(spec.max_batch_size, self.signature, spec.batching)
         self.device = device
         self.facts: Mapping[str, str] = {}
         self.signatures: Mapping[str, SavedModel] = {}
