@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from runtimes.batch_size import fitting
 from runtimes.contract.messages import ModelSpec, WarmupSample
 from runtimes.functions import Function, by_request
 from runtimes.runtime import LoadError, RecordedRequest
@@ -40,7 +41,7 @@ def warm_up_all(
 
 
 def _samples_by_signature(functions: Sequence[Function], spec: ModelSpec) -> dict[str, ModelSpec]:
-    """`spec` for each function, by its name, with its own samples alone."""
+    """`spec` for each function, by its name: its own samples alone, and batching as it fits."""
     check_count("warm-up", spec.warmup_files)
     asked = by_request(functions)
     files: dict[str, list[str]] = {one.name: [] for one in functions}
@@ -61,8 +62,13 @@ def _samples_by_signature(functions: Sequence[Function], spec: ModelSpec) -> dic
     for sample in spec.warmup:
         described[owner(sample.name, sample.signature)].append(sample)
     return {
-        name: replace(spec, warmup=tuple(described[name]), warmup_files=tuple(files[name]))
-        for name in files
+        one.name: replace(
+            spec,
+            warmup=tuple(described[one.name]),
+            warmup_files=tuple(files[one.name]),
+            batching=fitting(spec.batching, one.model.max_batch_size, one.model.signature),
+        )
+        for one in functions
     }
 
 

@@ -69,6 +69,15 @@ def test_only_signatures_with_a_batch_dimension_are_joined():
     assert not alone.limits.batched
 
 
+def test_batching_for_all_models_is_left_out_where_it_does_not_fit():
+    settings = spec(batching=Batching(5, (8,), Padding(), usual_rows=8))
+    joined, alone = functions(Several((-1, 2), 8, aside=Model((3,), 0)), settings)
+
+    assert (joined.limits.max_rows, joined.limits.allowed_rows) == (8, (8,))
+    assert joined.limits.stretch is None
+    assert (alone.limits.max_rows, alone.limits.batched) == (0, False)
+
+
 def test_padding_must_fit_the_default_and_fills_up_others_where_it_can():
     settings = spec(batching=Batching(pad=Padding()))
     stretched, fixed = functions(Several((-1, -1), 8, aside=Model((-1, 2), 8)), settings)
