@@ -150,7 +150,6 @@ QUESTIONS: dict[str, Callable] = {
     "strings": lambda: predict("strings", {"text": ["straße", "a"]}),
     "filtered": lambda: predict("strings", {"text": ["ab"]}, ("length",)),
     "echo": lambda: predict("strings", raw, signature_name="echo"),
-    "language": lambda: predict("language", {"text": ["Auf dem gefrorenen See"]}),
     "digits-savedmodel": lambda: predict("digits-savedmodel", {"image": image}),
     "digits-onnx": lambda: predict("digits-onnx", {"image": image}),
     "digits-onnx by label": lambda: predict("digits-onnx", {"image": image}, version_label="live"),

@@ -40,7 +40,7 @@ def run(program: str, *arguments: object) -> str:
 def server(demo_repository, tmp_path_factory):
     root = tmp_path_factory.mktemp("models")
     run("serving_models.py", root)
-    for name in ("digits-savedmodel", "digits-onnx", "language"):
+    for name in ("digits-savedmodel", "digits-onnx"):
         shutil.copytree(demo_repository / name, root / name)
     (root / "digits-onnx/model.yaml").write_text("labels: {live: 1}\n")
     (root / "broken/1").mkdir(parents=True)
@@ -104,7 +104,6 @@ def test_strings_are_taken_and_given(told):
     outputs = told["strings"]["outputs"]
     assert outputs["length"] == [7, 1]
     assert outputs["upper"][1] == "A"
-    assert told["language"]["outputs"]["label"] == ["de"]
 
 
 def test_an_export_of_keras_3_is_answered(told):
@@ -151,7 +150,7 @@ def test_tensorflow_servings_client_is_refused_with_its_codes(told, question):
 
 def test_no_question_is_left_out(told):
     assert set(told) - {*ANSWERS, *REFUSALS} == {
-        "strings", "language", "keras", "digits-savedmodel", "digits-onnx", "digits-onnx by label",
+        "strings", "keras", "digits-savedmodel", "digits-onnx", "digits-onnx by label",
     }  # fmt: skip
 
 
