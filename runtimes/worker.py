@@ -1,7 +1,8 @@
 """One worker: a process that loads one version of one model and answers its requests.
 
-Two threads: one reads messages into the queue, the main one computes and writes. End of file on
-the socket means that the gateway is gone, and ends the process whatever it is doing.
+A thread per socket reads messages into the queue; the main one computes and answers, with a helper
+beside it (`pipeline.py`). End of file on the gateway's socket means that the gateway is gone, and
+ends the process whatever it is doing.
 """
 
 from __future__ import annotations
@@ -15,20 +16,17 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Iterator, Sequence
-from typing import cast
+from collections.abc import Iterator
 
-from runtimes.batching.decide import Limits, Waiting, expired
+from runtimes.batching.decide import Limits
 from runtimes.batching.filled import Filled
 from runtimes.batching.padding import stretch
 from runtimes.batching.queue import BatchQueue
 from runtimes.clients import Client, Outbox
-from runtimes.contract.codes import Code
 from runtimes.contract.frames import FrameReader
 from runtimes.contract.messages import (
     Cancel,
     Connect,
-    Failed,
     Infer,
     Load,
     LoadFailed,
@@ -38,12 +36,11 @@ from runtimes.contract.messages import (
     Pong,
     ProtocolError,
     Ready,
-    Result,
     Stop,
     Warming,
 )
-from runtimes.execute import bounded, execute
 from runtimes.golden import check_golden
+from runtimes.pipeline import Busy, Pipeline
 from runtimes.priority import lowered_priority, step_back
 from runtimes.runtime import LoadedModel, LoadError, Runtime
 from runtimes.warmup import warm_up
@@ -51,7 +48,6 @@ from runtimes.warmup import warm_up
 NS_PER_US = 1000
 MAX_SOCKETS = 16  # in one read
 LOST_GATEWAY = 3  # exit code
-EXPIRED = "the deadline passed while the request waited in the queue"
 
 Loaded = tuple[LoadedModel, Limits, Ready]
 
@@ -86,11 +82,12 @@ def run(sock: socket.socket, runtime: Runtime) -> None:
         max_bytes=first.spec.max_queue_bytes,
     )
     busy, control = Busy(), Client(sock, outbox, queue)
+    pipeline = Pipeline(model, queue, limits, busy, first.spec.max_answer_bytes)
     reader = threading.Thread(
         target=_read, args=(messages, sockets, control, busy, queue), daemon=True, name="reader"
     )
     reader.start()
-    _compute(busy, model, queue, limits, first.spec.max_answer_bytes)
+    pipeline.run()
     step_back()  # giving back a large model's memory takes its time, too
 
 
@@ -154,50 +151,6 @@ def _limits(model: LoadedModel, spec: ModelSpec) -> Limits:
         spec.batching.allowed_sizes,
         padding,
     )
-
-
-def _compute(busy: Busy, model: LoadedModel, queue: BatchQueue, limits: Limits, most: int) -> None:
-    """Answer what is in the queue until it is closed; answers have at most `most` bytes."""
-    while (batch := queue.take()) is not None:
-        now = time.monotonic_ns()
-        busy.since_ns = now
-        endings: dict[Client, list[Message]] = {}
-        try:
-            for entry, ending in _endings(model, batch, limits, now):
-                client = cast(Client, entry.client)
-                endings.setdefault(client, []).append(bounded(ending, most))
-        finally:
-            for client, messages in endings.items():
-                client.outbox.send(*messages)
-        busy.since_ns = 0
-
-
-def _endings(
-    model: LoadedModel, batch: Sequence[Waiting], limits: Limits, now: int
-) -> Iterator[tuple[Waiting, Result | Failed]]:
-    """Each request of the batch with its ending."""
-    alive = [entry for entry in batch if not expired(entry.request, now)]
-    if len(alive) < len(batch):
-        for entry in batch:
-            if expired(entry.request, now):
-                yield entry, Failed(entry.request.id, Code.DEADLINE_EXCEEDED, EXPIRED)
-    if alive:
-        # In this order: what execute() raises after its last ending must be raised here, too.
-        for ending, entry in zip(execute(model, alive, now, limits), alive, strict=False):
-            yield entry, ending
-
-
-class Busy:
-    """Since when the present batch has been running, for whoever asks from another thread."""
-
-    def __init__(self) -> None:
-        self.since_ns = 0
-
-    @property
-    def ns(self) -> int:
-        """How long the present batch has been running."""
-        since = self.since_ns
-        return time.monotonic_ns() - since if since else 0
 
 
 def _read(
