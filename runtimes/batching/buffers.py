@@ -16,7 +16,7 @@ REUSED_FROM = 256 * 2**10
 """Bytes from which memory is kept; below, fresh memory is as good."""
 
 MAX_KEPT = 8
-MAX_KEPT_BYTES = 2**30
+MAX_KEPT_BYTES = 256 * 2**20
 ALIGNMENT = 64
 """TensorFlow reads memory in place only where it begins at a multiple of this."""
 

@@ -31,9 +31,10 @@ Ask = Callable[[str, bytes, int], Awaitable[bytes]]
 
 
 def _repository(root: Path) -> None:
-    for model, batching in zip(MODELS, ({}, {"allowed_batch_sizes": [4, 16, 64]}), strict=True):
+    kinds = (({}, 2), ({"allowed_batch_sizes": [4, 16, 64]}, 1))
+    for model, (batching, workers) in zip(MODELS, kinds, strict=True):
         save_scaling(root / model / "1", FACTOR)
-        content = {"batching": batching, "max_batch_size": 64, "workers": 2}
+        content = {"batching": batching, "max_batch_size": 64, "workers": workers}
         (root / model / "model.yaml").write_text(json.dumps(content))
 
 
