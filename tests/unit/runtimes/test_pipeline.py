@@ -83,6 +83,15 @@ class Running:
         assert not self.thread.is_alive()
 
 
+def computing_0(limits):
+    """A model that is in the middle of request 0, who asked for it, and the pipeline."""
+    model, client = Model(held=True), Client()
+    running = Running(model, limits)
+    running.queue.put(request(0), client)
+    assert model.called.acquire(timeout=WAIT_S)
+    return model, client, running
+
+
 @pytest.fixture
 def always_beside(monkeypatch):
     """Every stage is worth a thread of its own, however short."""
@@ -113,10 +122,7 @@ def test_what_is_quick_is_done_by_the_thread_that_computes():
 
 
 def test_a_full_batch_is_made_ready_while_another_one_is_computed(always_beside):
-    model, client = Model(held=True), Client()
-    running = Running(model, Limits(4))
-    running.queue.put(request(0), client)
-    assert model.called.acquire(timeout=WAIT_S)
+    model, client, running = computing_0(Limits(4))
     for number in range(1, 11):
         running.queue.put(request(number), client)
     for _ in range(3):
@@ -133,10 +139,8 @@ def test_a_full_batch_is_made_ready_while_another_one_is_computed(always_beside)
 
 
 def test_what_is_given_up_after_it_was_made_ready_is_not_computed(always_beside):
-    model, client, other = Model(held=True), Client(), Client()
-    running = Running(model, Limits(4))
-    running.queue.put(request(0), client)
-    assert model.called.acquire(timeout=WAIT_S)
+    other = Client()
+    model, client, running = computing_0(Limits(4))
     for number in range(1, 9):
         running.queue.put(request(number), other if number in (6, 7) else client)
     model.go_on.release()
@@ -154,10 +158,7 @@ def test_what_is_given_up_after_it_was_made_ready_is_not_computed(always_beside)
 
 
 def test_a_batch_that_is_given_up_as_a_whole_is_not_begun(always_beside):
-    model, client = Model(held=True), Client()
-    running = Running(model, Limits(2))
-    running.queue.put(request(0), client)
-    assert model.called.acquire(timeout=WAIT_S)
+    model, client, running = computing_0(Limits(2))
     for number in range(1, 7):
         running.queue.put(request(number), client)
     model.go_on.release()
@@ -172,10 +173,7 @@ def test_a_batch_that_is_given_up_as_a_whole_is_not_begun(always_beside):
 
 
 def test_only_what_is_poisoned_fails_also_where_it_was_made_ready_before(always_beside):
-    model, client = Model(held=True), Client()
-    running = Running(model, Limits(4))
-    running.queue.put(request(0), client)
-    assert model.called.acquire(timeout=WAIT_S)
+    model, client, running = computing_0(Limits(4))
     for number in range(1, 9):
         running.queue.put(request(number, 66 if number == 6 else number), client)
     for _ in range(20):
