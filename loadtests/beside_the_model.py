@@ -18,6 +18,7 @@ from runtimes.batching.decide import Limits
 from runtimes.batching.queue import BatchQueue
 from runtimes.contract.messages import Infer, Message, Result
 from runtimes.contract.tensor import Datatype, Signature, Tensor, TensorSpec
+from runtimes.functions import Function
 
 SIZE, ROWS, CLIENTS = 602_112, 8, 24
 COMPUTE_S, RUN_S, ROUNDS = 0.005, 0.25, 14
@@ -82,7 +83,8 @@ def measure(model: Model, handover_ns: int) -> float:
         clients.ask(number)
     timer = threading.Timer(RUN_S, batches.close)
     timer.start()
-    pipeline.Pipeline(model, batches, limits, pipeline.Busy(), 2**40).run()
+    asked = {"": Function("serving_default", model, limits)}
+    pipeline.Pipeline(asked, batches, pipeline.Busy(), 2**40).run()
     timer.join()
     return clients.answered / RUN_S
 

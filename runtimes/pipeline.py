@@ -12,16 +12,16 @@ import queue
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from runtimes.batching.buffers import BatchBuffers
-from runtimes.batching.decide import Limits, Waiting
+from runtimes.batching.decide import Waiting
 from runtimes.batching.queue import Batch, BatchQueue
 from runtimes.clients import Client
 from runtimes.contract.messages import Message
 from runtimes.execute import Ending, Prepared, after_failure, bounded, compute, late, prepare
-from runtimes.runtime import LoadedModel
+from runtimes.functions import Function
 
 HANDOVER_NS = 200_000
 """What a stage must take to be worth another thread: waking it, and two threads in one
@@ -51,19 +51,20 @@ class Busy:
 
 
 class Pipeline:
-    """Computes what is in `batches`; answers have at most `max_answer_bytes`."""
+    """Computes what is in `batches`, each by the function of `asked` that its requests name.
+
+    Answers have at most `max_answer_bytes`.
+    """
 
     def __init__(
         self,
-        model: LoadedModel,
+        asked: Mapping[str, Function],
         batches: BatchQueue,
-        limits: Limits,
         busy: Busy,
         max_answer_bytes: int,
     ) -> None:
-        self._model = model
+        self._asked = asked
         self._batches = batches
-        self._limits = limits
         self._busy = busy
         self._max_answer_bytes = max_answer_bytes
         self._buffers = BatchBuffers()
@@ -110,17 +111,19 @@ class Pipeline:
         """The batch made ready; None where that fails, which the next stage will meet again."""
         taken_ns = time.monotonic_ns()
         try:
-            prepared = prepare(entries, taken_ns, self._limits, self._buffers.join)
+            limits = self._function(entries).limits
+            prepared = prepare(entries, taken_ns, limits, self._buffers.join)
         except Exception:
             return None
         self._preparing_ns = prepared.ready_ns - taken_ns
         return prepared
 
     def _compute(self, entries: Sequence[Waiting], ready: Prepared | None) -> Endings:
+        function = self._function(entries)
         now = self._busy.since_ns = time.monotonic_ns()
         try:
-            prepared = ready or prepare(entries, now, self._limits)
-            endings = compute(self._model, prepared, self._limits)
+            prepared = ready or prepare(entries, now, function.limits)
+            endings = compute(function.model, prepared, function.limits)
         except Exception as error:  # whatever a model raises must not end the worker
             self._answer_singly(entries, now, error)
             return ()
@@ -132,13 +135,18 @@ class Pipeline:
 
     def _answer_singly(self, entries: Sequence[Waiting], now: int, error: Exception) -> None:
         found: list[tuple[Waiting, Ending]] = []
+        function = self._function(entries)
         try:
-            endings = after_failure(self._model, entries, now, self._limits, error)
+            endings = after_failure(function.model, entries, now, function.limits, error)
             # In this order: what is raised after the last ending must be raised here, too.
             for ending, entry in zip(endings, entries, strict=False):
                 found.append((entry, ending))
         finally:
             self._answer_now(found)
+
+    def _function(self, entries: Sequence[Waiting]) -> Function:
+        """What all of `entries` ask."""
+        return self._asked[entries[0].request.signature]
 
     def _answer(self, endings: Endings) -> None:
         beside = worth(self._answering_ns, self._infer_ns) and not self._batches.is_empty

@@ -16,13 +16,9 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 
-from runtimes.batch_size import fitting
-from runtimes.batching.decide import Limits
-from runtimes.batching.filled import Filled
-from runtimes.batching.padding import stretch
+from runtimes.aliases import as_artifact_names
 from runtimes.batching.queue import BatchQueue
 from runtimes.clients import Client, Outbox
 from runtimes.contract.frames import FrameReader
@@ -41,17 +37,17 @@ from runtimes.contract.messages import (
     Stop,
     Warming,
 )
+from runtimes.functions import Function, by_request, functions
 from runtimes.golden import check_golden
 from runtimes.pipeline import Busy, Pipeline
 from runtimes.priority import lowered_priority, step_back
-from runtimes.runtime import LoadedModel, LoadError, Runtime
-from runtimes.warmup import warm_up
+from runtimes.runtime import LoadError, ManySignatures, Runtime
+from runtimes.warmup_all import warm_up_all
 
-NS_PER_US = 1000
 MAX_SOCKETS = 16  # in one read
 LOST_GATEWAY = 3  # exit code
 
-Loaded = tuple[LoadedModel, Limits, Ready]
+Loaded = tuple[Mapping[str, Function], Ready]
 
 
 def run(sock: socket.socket, runtime: Runtime) -> None:
@@ -74,17 +70,17 @@ def run(sock: socket.socket, runtime: Runtime) -> None:
         loaded.set()
     if found is None:
         return
-    model, limits, ready = found
+    asked, ready = found
     gc.freeze()  # what the model is made of never becomes garbage
     outbox.send(ready)
     queue = BatchQueue(
-        limits,
-        batched=model.max_batch_size > 0,
+        asked[""].limits,
+        others={name: one.limits for name, one in asked.items()},
         max_rows=first.spec.max_queue_rows,
         max_bytes=first.spec.max_queue_bytes,
     )
     busy, control = Busy(), Client(sock, outbox, queue)
-    pipeline = Pipeline(model, queue, limits, busy, first.spec.max_answer_bytes)
+    pipeline = Pipeline(asked, queue, busy, first.spec.max_answer_bytes)
     reader = threading.Thread(
         target=_read, args=(messages, sockets, control, busy, queue), daemon=True, name="reader"
     )
@@ -116,43 +112,24 @@ def _load(outbox: Outbox, runtime: Runtime, spec: ModelSpec) -> Loaded | None:
 
 def _loaded(outbox: Outbox, runtime: Runtime, spec: ModelSpec) -> Loaded:
     started = time.monotonic_ns()
-    model = runtime.load(spec)
-    spec = replace(spec, batching=fitting(spec.batching, model.max_batch_size, model.signature))
-    limits = _limits(model, spec)
+    model = runtime.load(as_artifact_names(spec))
+    found = functions(model, spec)
     loaded = time.monotonic_ns()
     outbox.send(Warming())
-    served = Filled(model, limits)
-    warm = warm_up(served, spec, runtime.warmup_passes, limits.stretch)
+    recorded = model.recorded() if isinstance(model, ManySignatures) else ()
+    warm = warm_up_all(found, spec, runtime.warmup_passes, recorded)
     facts = {**model.facts, "warm-up": warm}
-    if passed := check_golden(served, spec):
+    if passed := check_golden({name: one.filled for name, one in by_request(found).items()}, spec):
         facts["golden checks passed"] = str(passed)
     return (
-        model,
-        limits,
+        by_request(found),
         Ready(
-            signature=served.signature,
-            max_batch_size=model.max_batch_size,
+            signatures=tuple(one.described() for one in found),
             device=model.device,
             load_ns=loaded - started,
             warmup_ns=time.monotonic_ns() - loaded,
             facts=facts,
         ),
-    )
-
-
-def _limits(model: LoadedModel, spec: ModelSpec) -> Limits:
-    """Requests are joined only where the settings ask for it. Raises LoadError."""
-    if spec.batching is None:
-        return Limits()
-    try:
-        padding = stretch(spec.batching.pad, model.signature)
-    except ValueError as error:
-        raise LoadError(str(error)) from None
-    return Limits(
-        model.max_batch_size,
-        spec.batching.max_queue_delay_us * NS_PER_US,
-        spec.batching.allowed_sizes,
-        padding,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from bisect import insort_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
@@ -37,7 +37,7 @@ class BatchQueue:
     One batch may be reserved to be made ready while another is computed. Until it is begun, its
     requests wait like all others: they count, expire, and can be cancelled.
 
-    `batched` says that the first dimension of every input is rows, joined or not. No more than
+    `limits` are those of the default signature, `others` those of the rest by name. No more than
     `max_rows` rows and `max_bytes` bytes may wait, 0 for no bound.
     """
 
@@ -46,16 +46,17 @@ class BatchQueue:
         limits: Limits,
         clock: Callable[[], int] = time.monotonic_ns,
         *,
-        batched: bool = True,
+        others: Mapping[str, Limits] | None = None,
         max_rows: int = 0,
         max_bytes: int = 0,
     ) -> None:
-        self._limits = limits
+        self._limits = {**(others or {}), "": limits}
         self._clock = clock
-        self._batched = batched
         self._max_rows = max_rows
         self._max_bytes = max_bytes
-        self._only_full = replace(limits, max_delay_ns=_FOR_EVER_NS)
+        self._only_full = {
+            name: replace(one, max_delay_ns=_FOR_EVER_NS) for name, one in self._limits.items()
+        }
         self._waiting: list[Waiting] = []
         self._reserved: list[Waiting] = []
         self._rows = 0
@@ -65,7 +66,8 @@ class BatchQueue:
 
     def put(self, request: Infer, client: object = None) -> None:
         """Add a request of `client` in its turn; raises QueueFull."""
-        entry = waiting(request, self._clock(), self._batched, self._limits.stretch, client)
+        limits = self._limits[request.signature]
+        entry = waiting(request, self._clock(), limits.batched, limits.stretch, client)
         with self._changed:
             reason = too_full(self._rows, self._bytes, entry, self._max_rows, self._max_bytes)
             if reason:
@@ -113,16 +115,21 @@ class BatchQueue:
                 if late := self._late(now):
                     # Told at once, even where the others wait for company.
                     return Batch((), late)
-                decision = next_batch(self._waiting, self._limits, now)
+                decision = next_batch(self._waiting, self._of_leader(self._limits), now)
                 if decision.take:
                     return Batch(self._left(self._pick(decision.take)))
                 self._changed.wait((decision.wait_until_ns - now) / 1e9)
+
+    def _of_leader(self, limits: Mapping[str, Limits]) -> Limits:
+        """Those of the signature that is next to be asked."""
+        return limits[self._waiting[0].request.signature]
 
     def reserve(self) -> Sequence[Waiting]:
         """The next batch if it is full, so that waiting could not better it; to be begun."""
         with self._changed:
             if self._waiting and not self._reserved:
-                decision = next_batch(self._waiting, self._only_full, self._clock())
+                limits = self._of_leader(self._only_full)
+                decision = next_batch(self._waiting, limits, self._clock())
                 self._reserved = self._pick(decision.take) if decision.take else []
             return tuple(self._reserved)
 

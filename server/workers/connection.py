@@ -110,6 +110,7 @@ class WorkerConnection(asyncio.BufferedProtocol):
         outputs: tuple[str, ...],
         deadline_ns: int,
         priority: int = 0,
+        signature: str = "",
     ) -> Result:
         """The worker's answer; raises the ServingError it sent, or Unavailable if it died.
 
@@ -117,11 +118,11 @@ class WorkerConnection(asyncio.BufferedProtocol):
         Cancelling the caller cancels the request in the worker.
         """
         if not deadline_ns:
-            return await self._ask(inputs, outputs, 0, priority)
+            return await self._ask(inputs, outputs, 0, priority, signature)
         left_ns = deadline_ns - time.monotonic_ns()
         try:
             async with asyncio.timeout(min(left_ns / 1e9, MAX_WAIT)):
-                return await self._ask(inputs, outputs, deadline_ns, priority)
+                return await self._ask(inputs, outputs, deadline_ns, priority, signature)
         except TimeoutError:
             raise DeadlineExceeded("the deadline passed before the answer was there") from None
 
@@ -131,13 +132,14 @@ class WorkerConnection(asyncio.BufferedProtocol):
         outputs: tuple[str, ...],
         deadline_ns: int,
         priority: int = 0,
+        signature: str = "",
     ) -> Result:
         if self._gone:
             raise _died()
         request_id = next(self._ids)
         future: asyncio.Future[Result] = self._loop.create_future()
         self._waiting[request_id] = future
-        self._send(Infer(request_id, inputs, outputs, deadline_ns, priority))
+        self._send(Infer(request_id, inputs, outputs, deadline_ns, priority, signature))
         try:
             return await future
         except asyncio.CancelledError:

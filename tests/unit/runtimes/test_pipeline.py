@@ -14,6 +14,7 @@ from runtimes.batching.queue import BatchQueue
 from runtimes.contract.codes import Code
 from runtimes.contract.messages import Failed, Infer, Result
 from runtimes.contract.tensor import Datatype, Signature, Tensor, TensorSpec
+from runtimes.functions import Function
 from runtimes.pipeline import HANDOVER_NS, Busy, Helper, Pipeline, worth
 from runtimes.runtime import ModelError
 
@@ -68,12 +69,16 @@ def request(number, *values):
     return Infer(number, (Tensor("x", Datatype.UINT8, (len(data), 1), data),))
 
 
+def asking(model, limits):
+    return {"": Function("serving_default", model, limits)}
+
+
 class Running:
     """A pipeline in a thread of its own."""
 
     def __init__(self, model, limits):
         self.queue = BatchQueue(limits)
-        self.pipeline = Pipeline(model, self.queue, limits, Busy(), 2**20)
+        self.pipeline = Pipeline(asking(model, limits), self.queue, Busy(), 2**20)
         self.thread = threading.Thread(target=self.pipeline.run, daemon=True)
         self.thread.start()
 
@@ -190,7 +195,7 @@ def test_a_request_that_is_late_is_told_so_and_not_computed():
     queue.put(Infer(1, request(1).inputs, (), deadline_ns=100), client)
     queue.put(request(2), client)
     queue.close()
-    Pipeline(model, queue, Limits(4), Busy(), 2**20).run()
+    Pipeline(asking(model, Limits(4)), queue, Busy(), 2**20).run()
 
     assert model.calls == [[2]]
     assert client.contents() == {1: Code.DEADLINE_EXCEEDED, 2: b"\2"}
