@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO ?= .demo/models
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: demo test check protos bench-swap clean help
+.PHONY: demo test check protos bench bench-swap clean help
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,9 @@ protos: $(VENV)/.dev ## Generate the code of protos/ and the JSON Schema of mode
 
 bench-swap: $(VENV)/.loadtests ## Measure 50 swaps of a model under load; BENCH_ARGS="--quick" for less
 	@$(BIN)/python -m loadtests.swap $(BENCH_ARGS)
+
+bench: $(VENV)/.loadtests ## Measure serving beside bare protocol libraries; BENCH_ARGS="--quick" for less
+	@$(BIN)/python -m loadtests.bench $(BENCH_ARGS)
 
 clean: ## Remove environments and demo models
 	rm -rf $(VENV) .venvs .demo .bench

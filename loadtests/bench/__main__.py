@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import signal
 import sys
 import tempfile
 from dataclasses import replace
@@ -59,16 +60,19 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=(
             "A load's name is GROUP/MODEL/SERVER/PROTOCOL/CONCURRENCY, such as "
-            "small/digits-onnx/python/rest-binary/64.\nGroups: small (echo, digits), large (image), "
-            "heavy, batching, frontends, starts.\nProtocols: rest-json, rest-binary, grpc."
+            "small/digits-onnx/python/rest-binary/64.\nGroups: small (echo, digits), large "
+            "(image), heavy, batching, frontends, starts.\nProtocols: rest-json, rest-binary, grpc."
         ),
     )
     parser.add_argument("--quick", action="store_true", help="a minute, for a first look")
-    parser.add_argument("--only", action="append", default=[], metavar="PATTERN",
-                        help="loads whose name holds it; * stands for anything; may be repeated")  # fmt: skip
-    parser.add_argument("--variant", action="append", default=[], type=_variant,
-                        metavar="NAME=FLAGS",
-                        help="measure the server with these flags too; may be repeated")  # fmt: skip
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="PATTERN",
+        help="loads whose name holds it; * stands for anything; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--variant", action="append", default=[], type=_variant, metavar="NAME=FLAGS",
+        help="measure the server with these flags too; may be repeated",
+    )  # fmt: skip
     parser.add_argument("--seconds", type=int, default=0, help="of one load (2)")
     parser.add_argument("--rounds", type=int, default=0, help="repetitions of each load (3)")
     parser.add_argument("--demo", type=Path, default=ROOT / ".demo/models", help="demo models")
@@ -77,4 +81,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     sys.exit(main())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 import uvicorn
@@ -20,6 +20,7 @@ LARGEST = 64 * 2**20
 Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
+Handler: TypeAlias = "grpc.RpcMethodHandler[bytes, bytes]"
 
 
 async def echo(scope: Event, receive: Receive, send: Send) -> None:
@@ -41,13 +42,13 @@ async def echo(scope: Event, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": answer})
 
 
-class Echo(grpc.GenericRpcHandler):
+class Echo(grpc.GenericRpcHandler):  # type: ignore[type-arg]
     """Answers every method whose name is a number; bytes in and out."""
 
     def __init__(self) -> None:
-        self._handlers: dict[str, grpc.RpcMethodHandler] = {}
+        self._handlers: dict[str, Handler] = {}
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler:
         """The handler of `/bare/N`."""
         method = handler_call_details.method
         if method not in self._handlers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from loadtests.bench.figures import Figure, Number, figures, ratio, starts
+from loadtests.bench.figures import Figure, Number, figures, middle, ratio, starts
 from loadtests.bench.models import DIGITS
 from loadtests.bench.plan import PLAIN
 from loadtests.bench.records import Records
@@ -41,36 +41,39 @@ class Bar:
 def bars(records: Records) -> list[Bar]:
     """All bars with what was measured of them."""
     found = _Found(figures(records.samples))
-    cpu: Callable[[Figure], Number] = lambda one: one.cpu_over_bare  # noqa: E731
     best, carrier = found.best_grpc()
     return [
         Bar("REST binary, digits ONNX, concurrency 64: server CPU", 1.5, "x bare uvicorn",
-            found.of(ONNX, "rest-binary", 64, cpu)),
+            found.of(ONNX, "rest-binary", 64, _cpu)),
         Bar("gRPC, digits ONNX, concurrency 64, best carrier: server CPU", 0.45, "x bare grpc.aio",
             best, note=carrier),
         Bar("gRPC, digits ONNX, concurrency 64, grpc.aio: server CPU", 1.3, "x bare grpc.aio",
-            found.of(ONNX, "grpc", 64, cpu)),
+            found.of(ONNX, "grpc", 64, _cpu)),
         *[
             Bar(f"{name}, digits ONNX, concurrency 1: added to the p50 of the bare echo", 0.35,
                 "ms", found.of(ONNX, protocol, 1, lambda one: one.added_p50))
             for protocol, name in (("rest-binary", "REST binary"), ("grpc", "gRPC"))
         ],
         Bar("REST binary, 602 KB, concurrency 16: server CPU", 1.4, "x bare uvicorn",
-            found.of("image", "rest-binary", 16, cpu)),
+            found.of("image", "rest-binary", 16, _cpu)),
         Bar("gRPC, 602 KB, concurrency 16: server CPU", 1.0, "x bare grpc.aio",
-            found.of("image", "grpc", 16, cpu)),
+            found.of("image", "grpc", 16, _cpu)),
         _heavy(found),
         Bar("batching on against off, digits ONNX, concurrency 64: rows per worker CPU second", 2.0,
             "x", found.batching(), at_least=True),
         _frontends(records, found),
         _memory(records),
         *[
-            Bar(f"start to the first good answer, {name}", limit, "s", starts(records, model, PLAIN))
+            _start(records, model, name, limit)
             for model, name, limit in (
                 (ONNX, "ONNX", 1.5), (TORCH, "TorchScript", 4.0), (TENSORFLOW, "SavedModel", 7.0)
             )
         ],
     ]  # fmt: skip
+
+
+def _cpu(one: Figure) -> Number:
+    return one.cpu_over_bare
 
 
 class _Found:
@@ -137,6 +140,13 @@ def _frontends(records: Records, found: _Found) -> Bar:
         "frontends 1 to 2, echo, REST binary, concurrency 64: throughput", 1.7, "x",
         found.frontends(), at_least=True, note=note, judged=records.apart,
     )  # fmt: skip
+
+
+def _start(records: Records, model: str, name: str, limit: float) -> Bar:
+    cpu = middle(one.cpu for one in starts(records, model, PLAIN))
+    value = middle(one.seconds for one in starts(records, model, PLAIN))
+    note = f"{cpu:.2f} s of CPU" if cpu is not None else ""
+    return Bar(f"start to the first good answer, {name}", limit, "s", value, note=note)
 
 
 def _memory(records: Records) -> Bar:

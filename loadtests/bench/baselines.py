@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,9 +34,8 @@ class Bare:
 
 
 @contextmanager
-def bare(protocol: str) -> Iterator[Bare]:
-    """The echo for one protocol. Raises BaselineError."""
-    kind = "grpc" if protocol == "grpc" else "rest"
+def bare(kind: str) -> Iterator[Bare]:
+    """The echo of `kind`, rest or grpc. Raises BaselineError."""
     with _python("loadtests.bench.bare", kind) as process:
         port = _line(process, f"the bare {kind} server")
         yield Bare(process.pid, f"127.0.0.1:{int(port)}")
@@ -78,12 +77,8 @@ class InProcess:
         return Computed(**told)
 
     def _tell(self, command: dict[str, object]) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(json.dumps(command) + "\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            pass  # what follows says why
+        with suppress(BrokenPipeError):  # what follows says why
+            print(json.dumps(command), file=self._process.stdin, flush=True)
         told: dict[str, Any] = json.loads(_line(self._process, f"{self._model.runtime} in process"))
         return told
 
@@ -112,8 +107,7 @@ def _python(module: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def _line(process: subprocess.Popen[str], who: str) -> str:
-    assert process.stdout is not None
-    line = process.stdout.readline()
+    line = process.stdout.readline() if process.stdout is not None else ""
     if not line:
         raise BaselineError(f"{who} ended with code {process.wait(END_S)}")
     return line

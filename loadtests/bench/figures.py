@@ -1,4 +1,4 @@
-"""Figures out of samples: medians over the rounds, and ratios of what was measured in turn; pure."""
+"""Figures out of samples: medians over the rounds, ratios of what was measured in turn; pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from loadtests.bench.records import BARE, IN_PROCESS, Records, Sample
+from loadtests.bench.records import BARE, IN_PROCESS, Records, Sample, Start
 
 Number = float | None
 """None where it was not measured."""
@@ -53,11 +53,9 @@ def figures(samples: Sequence[Sample]) -> list[Figure]:
     return [_figure(key, samples) for key in keys]
 
 
-def starts(records: Records, model: str, variant: str) -> Number:
-    """The median of the seconds to the first good answer."""
-    return middle(
-        one.seconds for one in records.starts if (one.model, one.variant) == (model, variant)
-    )
+def starts(records: Records, model: str, variant: str) -> list[Start]:
+    """Those of one server."""
+    return [one for one in records.starts if (one.model, one.variant) == (model, variant)]
 
 
 def middle(values: Iterable[float]) -> Number:

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from loadtests.swap.load import ROOT
 from server.repository.publish import publish
 
-
 DIGITS = ("digits-onnx", "digits-torchscript", "digits-savedmodel")
 
 

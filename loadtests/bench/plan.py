@@ -45,7 +45,8 @@ class Group:
     """Servers that run at the same time, and the loads on them.
 
     `bare` is measured beside every point. The framework in process computes for `in_process` times
-    the time of a load, 0 for not at all. `apart`: generator and servers on CPUs of their own.
+    the time of a load, 0 for not at all. Loads take `longer` times the usual. `apart`:
+    generator and servers on CPUs of their own.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Group:
     cases: tuple[Case, ...]
     bare: bool = True
     in_process: float = 0.25
+    longer: int = 1
     apart: bool = False
 
     @property
@@ -89,8 +91,8 @@ def _groups(options: Options) -> list[Group]:
     groups = [
         _group("small", small, options),
         _group("large", large, options),
-        # As long as the load: the two throughputs are compared.
-        replace(_group("heavy", heavy, options), in_process=1.0),
+        # Requests are few, so it takes long; and in process as long, for throughputs are compared.
+        replace(_group("heavy", heavy, options), in_process=1.0, longer=3),
         _batching(),
         *_frontends(options),
     ]

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 
 from loadtests.bench.bars import MIB, Bar, bars
-from loadtests.bench.figures import Figure, Number, figures, starts
+from loadtests.bench.figures import Figure, Number, figures, middle, starts
 from loadtests.bench.machine import Machine
 from loadtests.bench.models import MODELS
 from loadtests.bench.plan import Options
@@ -115,15 +115,17 @@ def _head(one: Figure) -> str:
 def _starts(records: Records) -> list[str]:
     cases = dict.fromkeys((one.model, one.variant) for one in records.starts)
     return [
-        "Seconds from the command to the first good answer, files in the page cache; the median.",
+        "Seconds from the command to the first good answer, files in the page cache, and the CPU "
+        "seconds that the server's processes took of it; medians.",
         "",
-        "| model | runtime | server | seconds | starts |",
-        "|---|---|---|---|---|",
+        "| model | runtime | server | seconds | CPU s | starts |",
+        "|---|---|---|---|---|---|",
         *[
             f"| {model} | {MODELS[model].runtime} | {variant} "
-            f"| {_number(starts(records, model, variant), 2)} "
-            f"| {sum((one.model, one.variant) == (model, variant) for one in records.starts)} |"
+            f"| {_number(middle(one.seconds for one in found), 2)} "
+            f"| {_number(middle(one.cpu for one in found), 2)} | {len(found)} |"
             for model, variant in cases
+            if (found := starts(records, model, variant))
         ],
     ]
 
@@ -144,4 +146,4 @@ def _memory(records: Records) -> list[str]:
 
 
 def _number(value: Number, digits: int) -> str:
-    return "–" if value is None else f"{value:,.{digits}f}"
+    return "-" if value is None else f"{value:,.{digits}f}"

@@ -81,7 +81,7 @@ def ask(request: Request, address: str) -> tuple[bytes, Array]:
 def _ask_grpc(request: Request, address: str) -> tuple[bytes, Array]:
     options = [("grpc.max_receive_message_length", LARGEST)]
     with grpc.insecure_channel(address, options) as channel:
-        call = channel.unary_unary(request.path)  # bytes to bytes
+        call = channel.unary_unary(request.path, None, None)  # bytes to bytes
         body: bytes = call(request.body, timeout=TIMEOUT)
     (raw,) = ModelInferResponse.FromString(body).raw_output_contents
     return body, np.frombuffer(raw, np.float32)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from loadtests.bench.affinity import Cpus, pinned
 from loadtests.bench.models import Model
 from loadtests.bench.plan import Serving
+from loadtests.bench.processes import usage
 from loadtests.bench.requests import Request, ask, request_for
 from tests.harness.server_process import ServerProcess
 
@@ -46,12 +47,12 @@ class Counts:
 
 
 class Served:
-    """A running server; `started_s` is how long it took to the first good answer."""
+    """A running server; `started_s` and `started_cpu` are what the first good answer took."""
 
     def __init__(self, serving: Serving, model: Model, server: ServerProcess) -> None:
         self.serving = serving
         self.model = model
-        self.started_s = 0.0
+        self.started_s = self.started_cpu = 0.0
         self._server = server
 
     @property
@@ -80,6 +81,7 @@ class Served:
                     raise WrongAnswerError(f"no answer after the start: {error}") from None
             time.sleep(PAUSE_S)
         self.started_s = time.perf_counter() - began
+        self.started_cpu = usage(self.pid).all
         _hold(answer, expected)
 
     def check(self, protocol: str, expected: Expected) -> tuple[Request, int]:
