@@ -1,7 +1,7 @@
 """The floor: protocol libraries without a gateway, `python -m loadtests.bench.bare rest | grpc`.
 
-Both answer with the first N bytes of what they got, where N ends the path, as many as the model
-that they are compared with answers. Prints the port, then serves until it is ended.
+Both answer with the first N bytes of what they got, blanks after it where that is less; N ends the
+path, and is what the model answers that they are compared with. Prints the port, then serves until it is ended.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ async def echo(scope: Event, receive: Receive, send: Send) -> None:
             event = await receive()
             parts.append(event["body"])
         body = b"".join(parts)
-    answer = body[: int(scope["path"][1:])]
+    size = int(scope["path"][1:])
+    answer = body[:size].ljust(size)
     headers = [
         (b"content-type", b"application/octet-stream"),
         (b"content-length", str(len(answer)).encode()),
@@ -55,7 +56,7 @@ class Echo(grpc.GenericRpcHandler):  # type: ignore[type-arg]
             size = int(method.rpartition("/")[2])
 
             async def answer(request: bytes, _context: object) -> bytes:
-                return request[:size]
+                return request[:size].ljust(size)
 
             self._handlers[method] = grpc.unary_unary_rpc_method_handler(answer)
         return self._handlers[method]
