@@ -1,7 +1,8 @@
 """The floor: protocol libraries without a gateway, `python -m loadtests.bench.bare rest | grpc`.
 
 Both answer with the first N bytes of what they got, blanks after it where that is less; N ends the
-path, and is what the model answers that they are compared with. Prints the port, then serves until it is ended.
+path, and is what the model answers that they are compared with. Prints the port, then serves until
+it is ended.
 """
 
 from __future__ import annotations
