@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.bench.load import Load, LoadError, read_h2load, read_wrk
+from loadtests.bench.load import Load, LoadError, missing, read_h2load, read_wrk
 
 H2LOAD = """
 finished in 2.00s, 2.00 req/s, 1.00KB/s
@@ -43,6 +43,15 @@ def test_grpc_errors_are_answers_without_a_message():
 
 def test_parts_of_answers_under_way_at_the_end_are_no_fault():
     assert read_h2load(H2LOAD.format(data=450), LOG, 2.0, 100).failed == 0
+
+
+@pytest.mark.parametrize(
+    ("protocol", "package"), [("rest-json", "wrk"), ("grpc", "nghttp2-client")]
+)
+def test_a_tool_that_lacks_is_said_with_its_package(monkeypatch, tmp_path, protocol, package):
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert f"install {package}" in missing(protocol)
 
 
 @pytest.mark.parametrize("said", ["", "could not connect to host"])
