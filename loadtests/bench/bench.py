@@ -11,7 +11,14 @@ from loadtests.bench.affinity import Cpus, divided
 from loadtests.bench.baselines import Bare, BaselineError, InProcess
 from loadtests.bench.load import missing
 from loadtests.bench.meter import Checked, Meter, Say
-from loadtests.bench.models import DIGITS, MODELS, artifact, build_demo, repository
+from loadtests.bench.models import (
+    DIGITS,
+    MODELS,
+    artifact,
+    build_demo,
+    compile_server,
+    repository,
+)
 from loadtests.bench.plan import Case, Group, Options, Serving, loads, plan
 from loadtests.bench.processes import memory
 from loadtests.bench.records import Held, Records, Start
@@ -36,6 +43,7 @@ class Bench:
     def run(self) -> None:
         """Measure everything; Ctrl-C ends it with what there is."""
         try:
+            compile_server()
             if any(one.model in DIGITS for group in self._groups for one in group.servings):
                 self._say("building the demo models where they lack")
                 build_demo(self._demo)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import json
 import math
 import shutil
@@ -84,6 +85,12 @@ def repository(model: Model, folder: Path, demo: Path, work: Path, *, batching: 
     if model.runtime != "echo":
         publish(artifact(model, demo, work), target, 1)
     return folder
+
+
+def compile_server() -> None:
+    """Keep the server's bytecode, as its installation does, which makes starts faster."""
+    for folder in ("server", "runtimes", "protos"):
+        compileall.compile_dir(ROOT / folder, quiet=2)
 
 
 def build_demo(demo: Path) -> None:

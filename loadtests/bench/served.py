@@ -27,6 +27,9 @@ PAUSE_S = 0.01
 WARM = 20
 """Questions before anything is measured."""
 
+COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}
+"""Where bytecode is not kept every start compiles the server, which an installed one never does."""
+
 TOLERANCE = 1e-3
 """Of scores and probabilities: batches and runtimes add up in different orders."""
 
@@ -116,7 +119,7 @@ def served(
     # Echo has no artifact that a manifest could name, and nothing is copied meanwhile.
     flags = ["--model-repository", str(repository), "--quiet-period", "0", *serving.flags]
     with pinned(cpus):
-        server = ServerProcess(*flags)
+        server = ServerProcess(*flags, environment=COMPILED)
     try:
         one = Served(serving, model, server)
         try:
