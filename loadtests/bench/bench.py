@@ -15,7 +15,6 @@ from loadtests.bench.models import (
     DIGITS,
     MODELS,
     artifact,
-    build_demo,
     compile_server,
     repository,
 )
@@ -23,6 +22,7 @@ from loadtests.bench.plan import Case, Group, Options, Serving, loads, plan
 from loadtests.bench.processes import memory
 from loadtests.bench.records import Held, Records, Start
 from loadtests.bench.served import Expected, Served, WrongAnswerError, served
+from loadtests.demo import build_demo
 
 
 class Bench:

@@ -6,8 +6,6 @@ import compileall
 import json
 import math
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,13 +89,3 @@ def compile_server() -> None:
     """Keep the server's bytecode, as its installation does, which makes starts faster."""
     for folder in ("server", "runtimes", "protos"):
         compileall.compile_dir(ROOT / folder, quiet=2)
-
-
-def build_demo(demo: Path) -> None:
-    """Build the demo models where they lack. Raises RuntimeError with what was printed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "server.demo", str(demo)],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if done.returncode != 0:
-        raise RuntimeError(f"the demo models could not be built: {done.stdout}{done.stderr}")
