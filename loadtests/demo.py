@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from loadtests.swap.load import ROOT
+from loadtests.generator.process import ROOT
 
 
 def build_demo(demo: Path) -> None:

@@ -14,7 +14,7 @@ from loadtests.bench.bench import Bench
 from loadtests.bench.machine import this_machine
 from loadtests.bench.plan import PLAIN, Flags, Options, plan
 from loadtests.bench.report import to_json, to_markdown
-from loadtests.swap.load import ROOT
+from loadtests.generator.process import ROOT
 
 QUICK = Options(seconds=1, rounds=1, starts=1, quick=True)
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from loadtests.bench.models import Model
 from loadtests.bench.requests import Request
-from loadtests.swap.load import ROOT
+from loadtests.generator.process import ROOT
 
 END_S = 10
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from loadtests.swap.load import ROOT
+from loadtests.generator.process import ROOT
 from server.repository.publish import publish
 
 DIGITS = ("digits-onnx", "digits-torchscript", "digits-savedmodel")
