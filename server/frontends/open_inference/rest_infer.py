@@ -14,12 +14,15 @@ from server.frontends.direct import (
     RawHeaders,
     body_of,
     bounded,
+    text_of,
 )
 from server.frontends.disconnect import CancelWhenGone
 from server.frontends.limits import FrontendLimits
 from server.frontends.open_inference.binary_tail import HEADER, json_length
 from server.frontends.open_inference.raw_request import decode_raw
 from server.frontends.open_inference.request_plan import decode_planned
+from server.frontends.open_inference.request_timeout import HEADER as TIMEOUT_HEADER
+from server.frontends.open_inference.request_timeout import by_deadline, header_deadline_ns
 from server.frontends.open_inference.rest_request import AnswerForm
 from server.frontends.open_inference.rest_response import Answer, encode_response
 from server.inference import InferenceRequest
@@ -28,6 +31,7 @@ from server.planes import DataPlane
 PROTOCOL = "rest"
 
 _LENGTH = HEADER.lower().encode()
+_TIMEOUT = TIMEOUT_HEADER.lower().encode()
 _OCTETS = (b"content-type", b"application/octet-stream")
 
 
@@ -46,8 +50,11 @@ class InferEndpoint:
         Raises ServingError for whatever is refused.
         """
         limit = self._limits.max_message_bytes
+        deadline_ns = _deadline_ns(headers)
         body = await body_of(headers, receive, limit)
         asked, form = self._decode(model, version, headers, body)
+        if deadline_ns:
+            asked = by_deadline(asked, deadline_ns)
         with CancelWhenGone(receive, self._limits.disconnect_check_s):
             response = await self._data.infer(asked, PROTOCOL)
         metadata = None
@@ -64,6 +71,13 @@ class InferEndpoint:
         if length == 0:
             return decode_raw(self._data.metadata(model, version), version, body)
         return decode_planned(model, version, body, length, time.monotonic_ns())
+
+
+def _deadline_ns(headers: RawHeaders) -> int:
+    """When the answer must be there, from now that the headers are; 0 for no deadline."""
+    if _TIMEOUT not in headers:
+        return 0
+    return header_deadline_ns(text_of(headers, _TIMEOUT), time.monotonic_ns())
 
 
 def _fields(answer: Answer) -> list[Header]:
