@@ -99,6 +99,7 @@ def _together(
                 leads=index == 0,
                 padded_rows=total - rows,
                 padded_bytes=filled,
+                arrived_ns=entry.arrived_ns,
             ),
         )
         for index, (entry, share) in enumerate(zip(batch, shares, strict=True))

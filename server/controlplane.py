@@ -8,16 +8,18 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 from server.config import ModelControl
-from server.errors import InvalidArgument, Unsupported
+from server.errors import InvalidArgument, NotFound, Unsupported
 from server.lifecycle.history import History, Transition
 from server.lifecycle.manager import LifecycleManager
+from server.lifecycle.observation import Observation
+from server.lifecycle.overview import Overview
 from server.lifecycle.states import State
 from server.planes import IndexEntry
 from server.repository.errors import RepositoryError
 from server.repository.names import is_label
 from server.statistics import ModelStatistics
 from server.supply import Supply
-from server.telemetry.recorder import Recorders
+from server.telemetry.compat import MetricsCompat
 
 API = "api"
 
@@ -49,7 +51,7 @@ class ServingControlPlane:
         control: ModelControl,
         rescan: Callable[[], Awaitable[None]],
         routing: Routing,
-        recorders: Recorders,
+        observation: Observation,
     ) -> None:
         self._manager = manager
         self._supply = supply
@@ -57,7 +59,7 @@ class ServingControlPlane:
         self._control = control
         self._rescan = rescan
         self._routing = routing
-        self._recorders = recorders
+        self._observation = observation
 
     # ---- for clients ---------------------------------------------------------------------------
 
@@ -73,7 +75,7 @@ class ServingControlPlane:
             found = list(self._manager.versions())
         ready = {(one.settings.name, one.version) for one in found if one.state is State.READY}
         await self._routing.gather()
-        return [self._recorders.statistics(*key) for key in ready]
+        return [self._observation.recorders.statistics(*key) for key in ready]
 
     async def index(self, ready_only: bool) -> Sequence[IndexEntry]:
         """Every known model version, by name and version; a model without any is one line."""
@@ -115,6 +117,15 @@ class ServingControlPlane:
         await self._manager.settled([model])
         await self._routing.applied()
 
+    async def tf_serving_metrics(self) -> bytes:
+        """The metrics under TensorFlow Serving's names."""
+        kind = MetricsCompat.TF_SERVING
+        if not self._observation.offers(kind):
+            raise NotFound("metrics under these names are off; see --metrics-compat")
+        await self._routing.gather()
+        text, _ = await self._observation.page_of(kind, self._manager.versions())
+        return text
+
     # ---- for operators -------------------------------------------------------------------------
 
     def labels(self, model: str) -> Mapping[str, int]:
@@ -146,9 +157,15 @@ class ServingControlPlane:
         """The newest transitions, oldest first."""
         return self._history.entries(model, limit)
 
-    async def counted(self) -> None:
-        """Have all that frontends counted up to now added up."""
+    async def metrics(self, accept: str) -> tuple[bytes, str]:
+        """All metrics, after having what frontends counted up to now added up."""
         await self._routing.gather()
+        return await self._observation.page(self._manager.versions(), accept)
+
+    async def overview(self) -> Overview:
+        """All models, likewise."""
+        await self._routing.gather()
+        return await self._observation.overview(self._manager.models)
 
     async def _look_until_quiet(self, model: str) -> None:
         """Read the repositories; again where a version of `model` was written a moment ago and

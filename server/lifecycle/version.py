@@ -40,6 +40,11 @@ class ModelVersion:
         self._moved = moved
         self._since = time.monotonic()
 
+    @property
+    def seconds_in_state(self) -> float:
+        """How long it has been in its state."""
+        return time.monotonic() - self._since
+
     def move(self, target: State, reason: str = "", kind: str = "") -> None:
         """Go to `target`; raises IllegalMove against the table. `kind` is `reason` in one word."""
         source, self.state, self.reason = self.state, move(self.state, target), reason

@@ -10,6 +10,7 @@ from starlette.types import Receive
 
 from runtimes.contract.tensor import Buffer
 from server.errors import TooLarge
+from server.exchange import Exchange
 from server.frontends.body import receive_body
 from server.frontends.compression import MIN_BYTES, compress, negotiate
 from server.frontends.disconnect import CancelWhenGone
@@ -19,6 +20,8 @@ from server.frontends.open_inference.raw_request import decode_raw
 from server.frontends.open_inference.request_plan import decode_planned
 from server.frontends.open_inference.rest_request import AnswerForm
 from server.frontends.open_inference.rest_response import Answer, encode_response
+from server.frontends.server_timing import HEADER as TIMING
+from server.frontends.server_timing import server_timing
 from server.inference import InferenceRequest
 from server.planes import DataPlane
 
@@ -54,12 +57,23 @@ class InferEndpoint:
 
         Raises ServingError for whatever is refused.
         """
+        with self._data.exchange(PROTOCOL, model, version) as exchange:
+            answer = await self._answer(exchange, headers, receive)
+            exchange.encoded(answer.size)
+            if self._limits.server_timing:
+                answer.headers.append((TIMING, server_timing(exchange).encode()))
+            return answer
+
+    async def _answer(
+        self, exchange: Exchange, headers: RawHeaders, receive: Receive
+    ) -> InferAnswer:
         limit = self._limits.max_message_bytes
         encoding, declared = _text(headers, b"content-encoding"), _text(headers, b"content-length")
         body = await receive_body(receive, encoding, declared, limit)
-        asked, form = self._decode(model, version, headers, body)
+        exchange.arrived(len(body))
+        asked, form = self._decode(exchange.model, exchange.version, headers, body)
         with CancelWhenGone(receive, self._limits.disconnect_check_s):
-            response = await self._data.infer(asked, PROTOCOL)
+            response = await self._data.infer(asked, exchange)
         metadata = None
         if form.classifies():
             metadata = self._data.metadata(response.model, response.version)

@@ -245,7 +245,7 @@ async def test_what_was_counted_of_a_load_comes_before_its_release(world):
 
 
 async def test_a_report_without_a_load_says_that_nothing_is_in_flight_there(world):
-    world.recorders.expect("m", 1)
+    world.recorders.expect("m", 1, "echo")
     world.recorders.add(0, Report((VersionCounts("m", 1, 3, VersionTally().take()),)))
     world.recorders.add(0, Report())
 
