@@ -16,7 +16,7 @@ from server.errors import ServingError, TooLarge
 from server.exchange import Exchange
 from server.frontends.calls import CallContext, StreamHandler, UnaryHandler, as_serving_error
 from server.frontends.grpc_wire import parse
-from server.frontends.limits import FrontendLimits, answer_too_large_message, too_large_message
+from server.frontends.limits import FrontendLimits, answer_too_large_message
 from server.frontends.open_inference import grpc_settings as settings
 from server.frontends.open_inference.classification import classify
 from server.frontends.open_inference.grpc_codec import (
@@ -100,8 +100,6 @@ class OpenInferenceServicer:
     ) -> InferenceResponse:
         exchange.bytes_in = len(payload)
         try:
-            if len(payload) > self._limits.max_message_bytes:
-                raise TooLarge(too_large_message(self._limits.max_message_bytes))
             decoded = await _decode(payload, deadline_ns)
         except ServingError:
             exchange.model, exchange.version = named(payload)

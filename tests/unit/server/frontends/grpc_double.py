@@ -91,6 +91,9 @@ class Planes:
     async def index(self, ready_only: bool) -> Sequence[IndexEntry]:
         return [entry for entry in self.entries if not ready_only or entry.state == "READY"]
 
+    async def tf_serving_metrics(self) -> bytes:
+        return b"page"
+
     async def load(self, model: str, parameters: Mapping[str, str | bool | int | bytes]) -> None:
         self._control()
         self.loaded.append((model, parameters))

@@ -133,6 +133,9 @@ class Planes:
         ]
         return [entry for entry in entries if not ready_only or entry.state == "READY"]
 
+    async def tf_serving_metrics(self) -> bytes:
+        return b"page"
+
     async def load(self, model: str, parameters: Mapping[str, str | bool | int | bytes]) -> None:
         self._order("load", model, dict(parameters))
 

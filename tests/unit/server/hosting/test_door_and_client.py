@@ -27,6 +27,7 @@ from server.lifecycle.states import State
 from server.planes import IndexEntry
 from server.routing.messages import Applied, Hello
 from tests.unit.server.hosting.hosting_world import WELCOME, Gateway, until
+from tests.unit.server.telemetry.exchanges import exchange
 
 
 @pytest.fixture
@@ -97,10 +98,10 @@ async def test_what_was_counted_is_there_after_gathering_and_after_the_end(gatew
     gateway.ready(1)
     async with gateway.client() as client:
         tally = client._core.table.find("m", "").tally
-        tally.failure("rest", 0, Code.INTERNAL)
+        tally.ended(exchange(), Code.INTERNAL)
         await gateway.publisher.gather()
         assert gateway.recorders.statistics("m", 1).fail.count == 1
-        tally.failure("rest", 0, Code.INTERNAL)
+        tally.ended(exchange(), Code.INTERNAL)
 
     await until(lambda: gateway.went)
     assert gateway.recorders.statistics("m", 1).fail.count == 2
