@@ -28,8 +28,8 @@ encode        written in the client's form, compressed where asked
 
 
 TRAVEL_NS = 50_000_000
-"""A gRPC client whose deadline passes cancels the call, and counts it as late. By the server's clock
-that is a moment before the deadline, which began to run when the call had arrived.
+"""A gRPC client whose deadline passes cancels the call, and counts it as late. For the server that
+is a moment before the deadline, which began to run when the call had arrived.
 """
 
 
