@@ -54,15 +54,23 @@ class Latency(msgspec.Struct, array_like=True):
 class ProtocolCounts(msgspec.Struct, array_like=True):
     """Requests that ended over one protocol, by outcome; all else is of the answered ones.
 
-    `stages` are in the order of exchange.STAGES. Bytes are those of messages, not of what the
-    network adds to them.
+    `stage_ns` and `stage_buckets` are in the order of exchange.STAGES, as plain lists since they
+    are added to most often. Bytes are those of messages, not of what the network adds to them.
     """
 
     outcomes: dict[str, Latency] = {}
-    stages: list[Latency] = msgspec.field(default_factory=lambda: [Latency() for _ in STAGES])
+    stage_ns: list[int] = msgspec.field(default_factory=lambda: [0] * len(STAGES))
+    stage_buckets: list[list[int]] = msgspec.field(
+        default_factory=lambda: [[0] * WIDTH for _ in STAGES]
+    )
     rows: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
+
+    @property
+    def stages(self) -> list[Latency]:
+        """What each of exchange.STAGES took; to be read only."""
+        return [Latency(*stage) for stage in zip(self.stage_ns, self.stage_buckets, strict=True)]
 
     def of(self, outcome: str) -> Latency:
         """Where requests with that outcome are counted."""
@@ -155,26 +163,31 @@ def merge_numbers(total: dict[str, int], more: Mapping[str, int]) -> None:
 def merge_latency(total: Latency, more: Latency) -> None:
     """Add durations; the newer exemplars stay."""
     total.ns += more.ns
-    # Not strict: what comes from elsewhere may be short, and is then just that.
-    for index, count in enumerate(more.buckets[: len(total.buckets)]):
-        total.buckets[index] += count
+    _merge_list(total.buckets, more.buckets)
     total.exemplars.update(more.exemplars)
 
 
 def _merge_protocol(total: ProtocolCounts, more: ProtocolCounts) -> None:
     for outcome, latency in more.outcomes.items():
         merge_latency(total.of(outcome), latency)
-    for stage, latency in zip(total.stages, more.stages, strict=False):
-        merge_latency(stage, latency)
+    _merge_list(total.stage_ns, more.stage_ns)
+    for buckets, others in zip(total.stage_buckets, more.stage_buckets, strict=False):
+        _merge_list(buckets, others)
     total.rows += more.rows
     total.bytes_in += more.bytes_in
     total.bytes_out += more.bytes_out
 
 
+def _merge_list(total: list[int], more: list[int]) -> None:
+    # Not strict: what comes from elsewhere may be short, and is then just that.
+    for index, count in enumerate(more[: len(total)]):
+        total[index] += count
+
+
 def stage_ns(total: Counts, stage: str) -> int:
     """What one stage took in all, over all protocols."""
     index = STAGES.index(stage)
-    return sum(counts.stages[index].ns for counts in total.protocols.values())
+    return sum(counts.stage_ns[index] for counts in total.protocols.values())
 
 
 def statistics_of(model: str, version: int, total: Counts) -> ModelStatistics:

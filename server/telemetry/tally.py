@@ -40,10 +40,11 @@ class VersionTally:
         door.bytes_out += exchange.bytes_out
         door.rows += exchange.rows
         observe(door.of(OK), exchange.total_ns, exchange.trace_id)
-        for stage, ns in zip(door.stages, exchange.stages(), strict=True):
-            stage.ns += ns
+        sums, buckets = door.stage_ns, door.stage_buckets
+        for stage, ns in enumerate(exchange.stages()):
+            sums[stage] += ns
             # A bound belongs to its own bucket, as in Prometheus.
-            stage.buckets[bisect_left(LATENCY_BOUNDS_NS, ns)] += 1
+            buckets[stage][bisect_left(LATENCY_BOUNDS_NS, ns)] += 1
         counts.last_ms = time.time_ns() // 1_000_000
         if exchange.timings.leads:
             _count_batch(counts, exchange)

@@ -118,6 +118,7 @@ async def test_control_calls_are_answered_by_the_gateway(gateway):
         assert (totals.name, totals.version, totals.success.ns) == ("m", 7, 30)
         await client.control.load("m", {"config": "{}", "n": 1, "b": True, "file:x": b"weights"})
         await client.control.unload("m", True)
+        assert await client.control.tf_serving_metrics() == b"# EOF"
 
     assert gateway.control.loaded == [("m", {"config": "{}", "n": 1, "b": True, "file:x": b""})]
     assert gateway.control.unloaded == [("m", True)]
