@@ -23,7 +23,9 @@ SERVE_SETTINGS = (
     "max_model_in_flight_rows", "max_model_in_flight_bytes", "model_control", "load_model",
     "poll_interval", "quiet_period", "load_timeout", "load_retries", "load_retry_delay",
     "drain_timeout", "silence_timeout", "busy_timeout", "server_timing", "metrics_compat",
-    "log_level", "log_format", "runtime_python",
+    "log_level", "log_format", "runtime_python", "model_config_file", "model_name",
+    "model_base_path", "reload_folder", "allow_labels_of_unavailable_versions", "enable_batching",
+    "batching_parameters_file",
 )  # fmt: skip
 
 SWITCH_INTERVAL = 0.0005
@@ -70,6 +72,20 @@ def main() -> None:
 @main.command()
 @_setting("model-repository", "Folder of models: DIR/MODEL/VERSION/artifact. May be repeated.",
           multiple=True, type=click.Path(path_type=Path))  # fmt: skip
+@_setting("model-config-file", "TensorFlow Serving's file of models, each with its base path; "
+          "followed while the server runs.", type=click.Path(path_type=Path))  # fmt: skip
+@_setting("model-base-path", "Folder of the versions of one model, in place of such a file.",
+          type=click.Path(path_type=Path))  # fmt: skip
+@_setting("model-name", "The name of that one model.", default="default")
+@_setting("reload-folder", "Folder in which a call that replaces the models may name base paths; "
+          "unless given, where those of the start lie. May be repeated.",
+          multiple=True, type=click.Path(path_type=Path))  # fmt: skip
+@_setting("allow-labels-of-unavailable-versions", "Such a call may label versions that are not "
+          "READY; a label then waits for its version.", is_flag=True, default=False)  # fmt: skip
+@_setting("enable-batching", "Join waiting requests, also of models whose settings do not say.",
+          is_flag=True, default=False)  # fmt: skip
+@_setting("batching-parameters-file", "TensorFlow Serving's file that says how.",
+          type=click.Path(path_type=Path))  # fmt: skip
 @_setting("host", "Address to listen on; 0.0.0.0 for all.", default="127.0.0.1")
 @_setting("http-port", "REST port; 0 for any free one.", default=8000, type=int)
 @_setting("grpc-port", "gRPC port; 0 for any free one.", default=8001, type=int)
@@ -180,6 +196,7 @@ def _settings(options: dict[str, Any]) -> Settings:
         metrics_compat=tuple(
             MetricsCompat(name) for name in dict.fromkeys(options.pop("metrics_compat"))
         ),
+        reload_folders=tuple(options.pop("reload_folder")),
         **options,
     )
 

@@ -16,6 +16,7 @@ from server.exchange import Exchange
 from server.inference import InferenceRequest, InferenceResponse
 from server.lifecycle.history import Transition
 from server.lifecycle.overview import Overview
+from server.repository.served import ServedModel
 from server.repository.settings import ModelSettings
 from server.statistics import ModelStatistics
 
@@ -108,6 +109,15 @@ class ControlPlane(Protocol):
     async def tf_serving_metrics(self) -> bytes:
         """The metrics under TensorFlow Serving's names, as Prometheus' text; NotFound while they
         are off.
+        """
+
+    async def replace_models(self, models: Sequence[ServedModel]) -> None:
+        """Serve just these models, in place of all that the model config named before, and return
+        once they are available; those left out are unloaded.
+
+        Unsupported where the server has no model config, InvalidArgument for a folder that may not
+        be named or a label of a version that is not READY. Internal with `N model(s) did not become
+        available: {...}` where that is so; the new models stay all the same.
         """
 
 

@@ -16,6 +16,7 @@ import msgspec
 
 from runtimes.contract.tensor import Signature
 from server.planes import IndexEntry
+from server.repository.served import ServedModel
 from server.repository.settings import ModelSettings
 from server.statistics import ModelStatistics
 from server.telemetry.counts import Report
@@ -240,7 +241,13 @@ class AskTfServingMetrics(_Message, frozen=True):
     """The metrics under TensorFlow Serving's names."""
 
 
-Question = AskIndex | AskStatistics | AskLoad | AskUnload | AskTfServingMetrics
+class AskReplace(_Message, frozen=True):
+    """Serve these models in place of all that the model config named."""
+
+    models: tuple[ServedModel, ...]
+
+
+Question = AskIndex | AskStatistics | AskLoad | AskUnload | AskReplace | AskTfServingMetrics
 
 
 class Ask(_Message, frozen=True):

@@ -10,10 +10,11 @@ from prometheus_client import CollectorRegistry
 
 from server.admission import AdmissionBounds
 from server.config import ModelControl
-from server.controlplane import MAX_LOOKS, ServingControlPlane
+from server.controlplane import ServingControlPlane
 from server.errors import InvalidArgument, NotFound, Unsupported
 from server.lifecycle.observation import Observation
 from server.lifecycle.states import State
+from server.looking import MAX_LOOKS
 from server.planes import IndexEntry
 from server.repository.errors import RepositoryError
 from server.supply import Supply

@@ -25,6 +25,8 @@ from server.hosting import answering
 from server.hosting.client import attach
 from server.lifecycle.states import State
 from server.planes import IndexEntry
+from server.repository.served import ServedModel
+from server.repository.settings import VersionPolicy
 from server.routing.messages import Applied, Hello
 from tests.unit.server.hosting.hosting_world import WELCOME, Gateway, until
 from tests.unit.server.telemetry.exchanges import exchange
@@ -107,6 +109,8 @@ async def test_what_was_counted_is_there_after_gathering_and_after_the_end(gatew
     assert gateway.recorders.statistics("m", 1).fail.count == 2
 
 
+SERVED = ServedModel("m", "/m", "onnx", VersionPolicy(None, (1, 3)), {"stable": 1})
+
 # ---- control calls -------------------------------------------------------------------------------
 
 
@@ -119,9 +123,11 @@ async def test_control_calls_are_answered_by_the_gateway(gateway):
         await client.control.load("m", {"config": "{}", "n": 1, "b": True, "file:x": b"weights"})
         await client.control.unload("m", True)
         assert await client.control.tf_serving_metrics() == b"# EOF"
+        await client.control.replace_models([SERVED, ServedModel("n", "/n")])
 
     assert gateway.control.loaded == [("m", {"config": "{}", "n": 1, "b": True, "file:x": b""})]
     assert gateway.control.unloaded == [("m", True)]
+    assert gateway.control.replaced == [(SERVED, ServedModel("n", "/n"))]
 
 
 @pytest.mark.parametrize(
