@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from bisect import insort_right
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from operator import attrgetter
 
 from runtimes.batching.decide import Limits, Waiting, next_batch, too_full, waiting
@@ -21,7 +21,7 @@ class QueueFull(Exception):
 class BatchQueue:
     """Whose turn it is first, goes first; `take` blocks for the next batch. Owned by one worker.
 
-    `batched` says that the first dimension of every input is rows, joined or not. No more than
+    `limits` are those of the default signature, `others` those of the rest by name. No more than
     `max_rows` rows and `max_bytes` bytes may wait, 0 for no bound.
     """
 
@@ -30,13 +30,12 @@ class BatchQueue:
         limits: Limits,
         clock: Callable[[], int] = time.monotonic_ns,
         *,
-        batched: bool = True,
+        others: Mapping[str, Limits] | None = None,
         max_rows: int = 0,
         max_bytes: int = 0,
     ) -> None:
-        self._limits = limits
+        self._limits = {**(others or {}), "": limits}
         self._clock = clock
-        self._batched = batched
         self._max_rows = max_rows
         self._max_bytes = max_bytes
         self._waiting: list[Waiting] = []
@@ -47,7 +46,8 @@ class BatchQueue:
 
     def put(self, request: Infer, client: object = None) -> None:
         """Add a request of `client` in its turn; raises QueueFull."""
-        entry = waiting(request, self._clock(), self._batched, self._limits.stretch, client)
+        limits = self._limits[request.signature]
+        entry = waiting(request, self._clock(), limits.batched, limits.stretch, client)
         with self._changed:
             reason = too_full(self._rows, self._bytes, entry, self._max_rows, self._max_bytes)
             if reason:
@@ -89,7 +89,8 @@ class BatchQueue:
                     self._changed.wait()
                     continue
                 now = self._clock()
-                decision = next_batch(self._waiting, self._limits, now)
+                limits = self._limits[self._waiting[0].request.signature]
+                decision = next_batch(self._waiting, limits, now)
                 if decision.take:
                     return self._remove(decision.take)
                 self._changed.wait((decision.wait_until_ns - now) / 1e9)

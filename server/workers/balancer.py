@@ -53,6 +53,7 @@ class Balancer:
         outputs: tuple[str, ...],
         deadline_ns: int,
         priority: int = 0,
+        signature: str = "",
     ) -> Result:
         """The answer of the least loaded worker; Overloaded when all are at their bound."""
         connections = self._connections
@@ -70,7 +71,7 @@ class Balancer:
                 retry_after=RETRY_AFTER,
                 reason="worker",
             )
-        return await least.infer(inputs, outputs, deadline_ns, priority)
+        return await least.infer(inputs, outputs, deadline_ns, priority, signature)
 
     def close(self) -> None:
         """Close every connection."""

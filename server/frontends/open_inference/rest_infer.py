@@ -76,7 +76,7 @@ class InferEndpoint:
             response = await self._data.infer(asked, exchange)
         metadata = None
         if form.classifies():
-            metadata = self._data.metadata(response.model, response.version)
+            metadata = self._data.metadata(response.model, response.version).of(asked.signature)
         answer = encode_response(response, form, metadata)
         if (size := sum(map(len, answer.parts))) > limit:
             raise TooLarge(answer_too_large_message(size, limit))
