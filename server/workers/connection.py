@@ -31,7 +31,7 @@ from runtimes.contract.messages import (
 )
 from runtimes.contract.shared import SharedMemory
 from runtimes.contract.tensor import Tensor
-from server.errors import DeadlineExceeded, Unavailable, error_for
+from server.errors import RETRY_AFTER, DeadlineExceeded, Unavailable, error_for
 from server.workers.one_turn import OneTurn
 
 log = structlog.get_logger()
@@ -251,4 +251,6 @@ class WorkerConnection(asyncio.BufferedProtocol):
 
 
 def _died() -> Unavailable:
-    return Unavailable("the model's worker died while computing; send the request again")
+    return Unavailable(
+        "the model's worker died while computing; send the request again", retry_after=RETRY_AFTER
+    )
