@@ -16,6 +16,7 @@ from server.frontends.rest_errors import add_error_handlers
 from server.frontends.tf_serving.rest_calls import RestCalls
 from server.frontends.tf_serving.rest_door import TfServingDoor
 from server.frontends.tf_serving.routes import add_tf_serving_routes
+from server.frontends.tf_serving_metrics import add_tf_serving_metrics
 from server.planes import ControlPlane, DataPlane
 
 _DESCRIPTION = (
@@ -69,4 +70,6 @@ def create_app(data: DataPlane, control: ControlPlane, limits: FrontendLimits) -
     add_error_handlers(app)
     add_routes(app, data, control, limits, infer)
     add_tf_serving_routes(app, tf_serving)
+    if limits.tf_serving_metrics:
+        add_tf_serving_metrics(app, control)
     return app

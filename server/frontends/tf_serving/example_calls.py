@@ -38,28 +38,36 @@ class ExampleCalls:
         self, choice: ModelChoice, given: pb.Input, deadline_ns: int
     ) -> pb.ClassificationResponse:
         """The classes of every example. Raises ServingError."""
-        chosen = await self._predictor.choose(choice, missing_for_examples)
-        told = class_outputs(chosen)
-        tensors, examples = example_tensors(chosen, given, self._limit)
-        answer = await self._predictor.infer(chosen, tensors, told.names, deadline_ns)
-        labels = chosen.metadata.settings.output_labels
-        return pb.ClassificationResponse(
-            model_spec=model_spec(choice.model, answer.version, chosen.name),
-            result=classification_result(told, answer.outputs, examples, labels),
-        )
+        with self._predictor.exchange(choice) as exchange:
+            exchange.bytes_in = given.ByteSize()
+            chosen = self._predictor.choose(choice, missing_for_examples)
+            told = class_outputs(chosen)
+            tensors, examples = example_tensors(chosen, given, self._limit)
+            answer = await self._predictor.infer(chosen, exchange, tensors, told.names, deadline_ns)
+            labels = chosen.metadata.settings.output_labels
+            response = pb.ClassificationResponse(
+                model_spec=model_spec(choice.model, answer.version, chosen.name),
+                result=classification_result(told, answer.outputs, examples, labels),
+            )
+            exchange.encoded(response.ByteSize())
+            return response
 
     async def regress(
         self, choice: ModelChoice, given: pb.Input, deadline_ns: int
     ) -> pb.RegressionResponse:
         """The value of every example. Raises ServingError."""
-        chosen = await self._predictor.choose(choice, missing_for_examples)
-        output = value_output(chosen)
-        tensors, examples = example_tensors(chosen, given, self._limit)
-        answer = await self._predictor.infer(chosen, tensors, (output,), deadline_ns)
-        return pb.RegressionResponse(
-            model_spec=model_spec(choice.model, answer.version, chosen.name),
-            result=regression_result(answer.outputs[0], examples),
-        )
+        with self._predictor.exchange(choice) as exchange:
+            exchange.bytes_in = given.ByteSize()
+            chosen = self._predictor.choose(choice, missing_for_examples)
+            output = value_output(chosen)
+            tensors, examples = example_tensors(chosen, given, self._limit)
+            answer = await self._predictor.infer(chosen, exchange, tensors, (output,), deadline_ns)
+            response = pb.RegressionResponse(
+                model_spec=model_spec(choice.model, answer.version, chosen.name),
+                result=regression_result(answer.outputs[0], examples),
+            )
+            exchange.encoded(response.ByteSize())
+            return response
 
     async def each(
         self, tasks: Sequence[pb.InferenceTask], given: pb.Input, deadline_ns: int

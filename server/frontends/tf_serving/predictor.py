@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runtimes.contract.tensor import Signature, Tensor
-from server.errors import InvalidArgument, ServingError
+from server.errors import InvalidArgument
+from server.exchange import Exchange
 from server.frontends.tf_serving.choice import Chosen, MissingSignature, ModelChoice, choose
 from server.inference import InferenceRequest, InferenceResponse
 from server.planes import DataPlane
@@ -18,17 +19,20 @@ class Predictor:
         self._data = data
         self._protocol = protocol
 
-    async def choose(self, choice: ModelChoice, missing: MissingSignature) -> Chosen:
+    def exchange(self, choice: ModelChoice | None = None) -> Exchange:
+        """What one inference is to happen in; see planes.DataPlane."""
+        if choice is None:
+            return self._data.exchange(self._protocol)
+        return self._data.exchange(self._protocol, choice.model, choice.asked)
+
+    def choose(self, choice: ModelChoice, missing: MissingSignature) -> Chosen:
         """See `choice.choose`."""
-        try:
-            return choose(self._data, choice, missing)
-        except ServingError:
-            await self._count_refusal(choice)
-            raise
+        return choose(self._data, choice, missing)
 
     async def infer(
         self,
         chosen: Chosen,
+        exchange: Exchange,
         inputs: Sequence[Tensor],
         outputs: tuple[str, ...] = (),
         deadline_ns: int = 0,
@@ -48,14 +52,7 @@ class Predictor:
             deadline_ns=deadline_ns,
             signature=choice.signature,
         )
-        return await self._data.infer(request, self._protocol)
-
-    async def _count_refusal(self, choice: ModelChoice) -> None:
-        """Have the data plane refuse it too, so that it is counted as any other request is."""
-        try:
-            await self._data.infer(InferenceRequest(choice.model, (), choice.asked), self._protocol)
-        except ServingError:
-            return
+        return await self._data.infer(request, exchange)
 
 
 def in_order(inputs: Sequence[Tensor], signature: Signature) -> list[Tensor]:

@@ -6,7 +6,7 @@ Paths and what is said of wrong ones: model_servers/http_rest_api_handler.cc.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 from google.protobuf.json_format import MessageToDict
@@ -23,6 +23,8 @@ from server.frontends.direct import (
 )
 from server.frontends.disconnect import CancelWhenGone
 from server.frontends.limits import FrontendLimits
+from server.frontends.server_timing import HEADER as TIMING
+from server.frontends.server_timing import server_timing
 from server.frontends.tf_serving.choice import ModelChoice, find, missing_for_rest
 from server.frontends.tf_serving.example_calls import ExampleCalls
 from server.frontends.tf_serving.json_answer import encode_predictions
@@ -96,6 +98,8 @@ class RestCalls:
                 reply = await self._status(call.choice)
             case "metadata":
                 reply = self._metadata(call.choice)
+            case "predict":
+                return await self._predict(call.choice, headers, receive)
             case method:
                 body = await body_of(headers, receive, limit)
                 with CancelWhenGone(receive, self._limits.disconnect_check_s):
@@ -104,17 +108,32 @@ class RestCalls:
 
     async def _ask(self, method: str, of: ModelChoice, body: Buffer) -> bytes:
         document = json_object(body)
-        choice = ModelChoice(of.model, of.version, of.label, signature_name(document))
+        choice = replace(of, signature=signature_name(document))
         if method == "classify":
             classified = await self._examples.classify(choice, decode_examples(document), 0)
             return encode_classes(classified.result)
-        if method == "regress":
-            regressed = await self._examples.regress(choice, decode_examples(document), 0)
-            return encode_values(regressed.result)
-        chosen = await self._predictor.choose(choice, missing_for_rest)
-        inputs, rows = decode_inputs(document, chosen.signature)
-        answer = await self._predictor.infer(chosen, inputs)
-        return encode_predictions(answer.outputs, rows=rows)
+        regressed = await self._examples.regress(choice, decode_examples(document), 0)
+        return encode_values(regressed.result)
+
+    async def _predict(
+        self, of: ModelChoice, headers: RawHeaders, receive: Receive
+    ) -> DirectAnswer:
+        limit = self._limits.max_message_bytes
+        with self._predictor.exchange(of) as exchange:
+            body = await body_of(headers, receive, limit)
+            exchange.arrived(len(body))
+            document = json_object(body)
+            choice = replace(of, signature=signature_name(document))
+            chosen = self._predictor.choose(choice, missing_for_rest)
+            inputs, rows = decode_inputs(document, chosen.signature)
+            with CancelWhenGone(receive, self._limits.disconnect_check_s):
+                answer = await self._predictor.infer(chosen, exchange, inputs)
+            reply = encode_predictions(answer.outputs, rows=rows)
+            answered = await bounded([reply], [JSON_TYPE], headers, limit)
+            exchange.encoded(answered.size)
+            if self._limits.server_timing:
+                answered.headers.append((TIMING, server_timing(exchange).encode()))
+            return answered
 
     async def _status(self, choice: ModelChoice) -> bytes:
         status = await model_status(self._data, self._control, choice)

@@ -10,10 +10,12 @@ from google.protobuf.message import Message
 
 from protos import tf_error_pb2 as error_code
 from protos import tfs_api_pb2 as pb
-from server.errors import InvalidArgument, ServingError
+from server.errors import InvalidArgument, ServingError, TooLarge
 from server.frontends.calls import CallContext, StreamHandler, UnaryHandler
 from server.frontends.grpc_wire import parse
-from server.frontends.limits import FrontendLimits
+from server.frontends.limits import FrontendLimits, answer_too_large_message
+from server.frontends.server_timing import METADATA as TIMING
+from server.frontends.server_timing import server_timing
 from server.frontends.tf_serving.choice import choice_of, find, missing_for_predict
 from server.frontends.tf_serving.example_calls import ExampleCalls
 from server.frontends.tf_serving.metadata import SIGNATURE_DEF, check_fields, signature_defs
@@ -43,6 +45,7 @@ class TfServingServicer:
     def __init__(self, data: DataPlane, control: ControlPlane, limits: FrontendLimits) -> None:
         self._data = data
         self._control = control
+        self._limits = limits
         self._limit = limits.max_message_bytes
         self._predictor = Predictor(data, "grpc")
         self._examples = ExampleCalls(self._predictor, self._limit)
@@ -59,10 +62,22 @@ class TfServingServicer:
         self.streams: Mapping[str, StreamHandler] = {}
 
     async def _predict(self, payload: bytes, context: CallContext) -> bytes:
-        call = await self._decode(payload)
-        chosen = await self._predictor.choose(call.choice, missing_for_predict)
-        answer = await self._predictor.infer(chosen, call.inputs, call.outputs, context.deadline_ns)
-        return encode_predict(answer.model, answer.version, chosen.name, answer.outputs)
+        with self._predictor.exchange() as exchange:
+            exchange.bytes_in = len(payload)
+            call = await self._decode(payload)
+            choice = call.choice
+            exchange.model, exchange.version = choice.model, choice.asked
+            chosen = self._predictor.choose(choice, missing_for_predict)
+            answer = await self._predictor.infer(
+                chosen, exchange, call.inputs, call.outputs, context.deadline_ns
+            )
+            reply = encode_predict(choice.model, answer.version, chosen.name, answer.outputs)
+            if len(reply) > self._limit:
+                raise TooLarge(answer_too_large_message(len(reply), self._limit))
+            exchange.encoded(len(reply))
+            if self._limits.server_timing:
+                context.trailing[TIMING] = server_timing(exchange)
+            return reply
 
     async def _decode(self, payload: bytes) -> PredictCall:
         if (planned := decode_planned(payload)) is not None:

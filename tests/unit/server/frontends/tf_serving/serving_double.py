@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from runtimes.contract.codes import Code
 from runtimes.contract.messages import Timings
 from runtimes.contract.tensor import Datatype, Signature, Tensor, TensorSpec, pack_bytes
 from server.errors import InvalidArgument, NotFound, Unavailable
+from server.exchange import Exchange
 from server.inference import InferenceRequest, InferenceResponse, check
 from server.planes import IndexEntry, ModelMetadata
 from server.repository.served import ServedModel
@@ -72,9 +75,17 @@ class Planes:
 
     failure: Exception | None = None
     asked: list[InferenceRequest] = field(default_factory=list)
+    exchanges: list[tuple[Exchange, Code | None]] = field(default_factory=list)
     replaced: list[Sequence[ServedModel]] = field(default_factory=list)
 
-    async def infer(self, request: InferenceRequest, protocol: str) -> InferenceResponse:
+    def exchange(self, protocol: str, model: str = "", version: str = "") -> Exchange:
+        return Exchange(protocol, self._ended, model, version)
+
+    def _ended(self, exchange: Exchange, code: Code | None) -> None:
+        self.exchanges.append((exchange, code))
+
+    async def infer(self, request: InferenceRequest, exchange: Exchange) -> InferenceResponse:
+        exchange.sent_ns = exchange.received_ns = time.monotonic_ns()
         metadata = self.metadata(request.model, request.version)
         if self.failure is not None:
             raise self.failure
