@@ -78,7 +78,7 @@ async def test_any_other_signature_gets_the_features_it_names(ask, planes):
     assert np.frombuffer(b.data, "<i8").tolist() == [7, 8]
 
 
-async def test_several_signatures_are_asked_with_the_same_examples(ask):
+async def test_several_signatures_are_asked_with_the_same_examples(ask, planes):
     message = pb.MultiInferenceRequest(
         tasks=[
             pb.InferenceTask(model_spec=spec_of("signed", signature_name=name), method_name=method)
@@ -92,6 +92,7 @@ async def test_several_signatures_are_asked_with_the_same_examples(ask):
     assert classes(first.classification_result) == [[("no", 0.0), ("yes", 0.25)]]
     assert [one.value for one in second.regression_result.regressions] == [0.0]
     assert second.model_spec == spec_of("signed", version=3, signature_name="to_values")
+    assert len(planes.exchanges) == 2
 
 
 ONE = listed(example(x=1.0))

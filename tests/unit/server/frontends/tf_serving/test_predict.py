@@ -6,6 +6,7 @@ import pytest
 
 from protos import tf_core_pb2 as core
 from protos import tfs_api_pb2 as pb
+from runtimes.contract.codes import Code
 from server.errors import (
     FailedPrecondition,
     Internal,
@@ -171,3 +172,14 @@ async def test_a_message_that_is_none_is_refused(planes):
     for path in ANSWERS:
         with pytest.raises(InvalidArgument, match="is not a valid"):
             await servicer.unary[path](b"\xff", CallContext())
+
+
+async def test_whatever_comes_of_a_call_is_counted(ask, planes):
+    await ask(f"{PREDICTION}Predict", predict(x=GOOD))
+    with pytest.raises(NotFound):
+        await ask(f"{PREDICTION}Predict", predict("nope", x=GOOD))
+
+    assert [(exchange.model, code) for exchange, code in planes.exchanges] == [
+        ("rows", None), ("nope", Code.NOT_FOUND),
+    ]  # fmt: skip
+    assert planes.exchanges[0][0].bytes_in == len(predict(x=GOOD).SerializeToString())
