@@ -77,7 +77,7 @@ def _add(name: str, feature: core.Feature, values: list[object]) -> None:
                 raise InvalidArgument(f"feature '{name[:256]}' holds a number beyond 32-bit floats")
             feature.float_list.value.extend(floats)
         case "int64":
-            integers = [value for value in values if isinstance(value, int)]
+            integers = [int(value) for value in values if isinstance(value, int)]
             if any(not -(2**63) <= value < 2**63 for value in integers):
                 raise InvalidArgument(
                     f"Feature: {name[:256]} has uint64 element. Only int64 is supported."

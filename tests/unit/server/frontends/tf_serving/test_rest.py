@@ -287,6 +287,13 @@ async def test_values_come_one_for_each_example(ask):
     assert await ask("signed", body, "regress") == (200, '{"results":[0.0,0.25,0.5]}')
 
 
+async def test_true_and_false_are_features_of_1_and_0(ask, planes):
+    body = {"examples": [{"a": [1.0, 2.0], "b": True, "c": "x"}]}
+
+    assert (await ask("named", body, "classify"))[0] == 200
+    assert np.frombuffer(planes.asked[0].inputs[1].data, "<i8").tolist() == [1]
+
+
 async def test_features_may_be_values_lists_or_base64(ask, planes):
     body = {"examples": [{"a": [1.0, 2.0], "b": 7, "c": {"b64": "/w=="}}]}
 
