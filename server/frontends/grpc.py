@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import cast
 
 import grpc
 import grpc.aio
+from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_reflection.v1alpha import reflection
 
 from server.frontends.calls import Servicer
+from server.frontends.descriptors import POOLS
 from server.frontends.grpc_carrier import GrpcCarrier
 from server.frontends.health import HealthServicer
 from server.frontends.limits import FrontendLimits
@@ -96,7 +99,7 @@ def create_server(
         handler = grpc.method_handlers_generic_handler(service, methods)
         server.add_generic_rpc_handlers((handler,))
     names = [*_service_names(servicers), reflection.SERVICE_NAME]
-    reflection.enable_server_reflection(names, server)
+    reflection.enable_server_reflection(names, server, pool=cast(DescriptorPool, POOLS))
     return server
 
 
