@@ -1,0 +1,250 @@
+"""Carries transport-neutral servicers as an ASGI application, for servers with HTTP/2 trailers.
+
+After gRPC's `PROTOCOL-HTTP2.md`: an answer is a 200 whose trailers hold the status; an error before
+any answer is told by headers alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from contextlib import aclosing
+from typing import TypeVar
+
+from starlette.types import Receive, Scope, Send
+
+from server.errors import (
+    Cancelled,
+    DeadlineExceeded,
+    InvalidArgument,
+    ServingError,
+    TooLarge,
+    Unsupported,
+)
+from server.frontends.calls import (
+    CallContext,
+    Servicer,
+    StreamHandler,
+    as_serving_error,
+)
+from server.frontends.calls_edge import LazyMetadata, deadline_in, until_set
+from server.frontends.disconnect import CancelWhenGone
+from server.frontends.grpc_frames import (
+    ACCEPTED,
+    Frame,
+    Frames,
+    check_encoding,
+    framed,
+    unpacked,
+)
+from server.frontends.grpc_incoming import Incoming
+from server.frontends.grpc_status import status_fields
+from server.frontends.limits import FrontendLimits, answer_too_large_message
+
+T = TypeVar("T")
+
+RawHeaders = Mapping[bytes, bytes]
+
+CONTENT_TYPE = b"application/grpc"
+_HEADERS = [
+    (b"content-type", CONTENT_TYPE),
+    (b"grpc-accept-encoding", ",".join(ACCEPTED).encode()),
+]
+_START = {"type": "http.response.start", "status": 200, "headers": _HEADERS, "trailers": True}
+_OK = {"type": "http.response.trailers", "headers": [(b"grpc-status", b"0")]}
+
+_TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
+_SECONDS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
+
+
+class GrpcAsgi:
+    """Answers calls; setting `stopping` ends streams once what was read from them is answered."""
+
+    def __init__(
+        self, servicers: Sequence[Servicer], limits: FrontendLimits, stopping: asyncio.Event
+    ) -> None:
+        self._unary = {path: one for each in servicers for path, one in each.unary.items()}
+        self._streams = {path: one for each in servicers for path, one in each.streams.items()}
+        self._max_bytes = limits.max_message_bytes
+        self._check_s = limits.disconnect_check_s
+        self._stopping = stopping
+
+    @staticmethod
+    def takes(scope: Scope, headers: RawHeaders) -> bool:
+        """True for a call, whatever it calls."""
+        kind = headers.get(b"content-type", b"")
+        return scope["http_version"] == "2" and (
+            kind == CONTENT_TYPE or kind.startswith((CONTENT_TYPE + b"+", CONTENT_TYPE + b";"))
+        )
+
+    async def __call__(
+        self, scope: Scope, headers: RawHeaders, receive: Receive, send: Send
+    ) -> None:
+        """Serve one call, whose `headers` are those of `scope`."""
+        path = scope["path"]
+        if (stream := self._streams.get(path)) is not None:
+            return await self._converse(stream, scope, headers, receive, send)
+        try:
+            reply = await self._answer(scope, headers, receive)
+        except Exception as error:
+            return await _refuse(as_serving_error(error, path), send)
+        await send(_START)
+        await send({"type": "http.response.body", "body": framed(reply)})
+        await send(_OK)
+        return None
+
+    # ---- one message each way ------------------------------------------------------------------
+
+    async def _answer(self, scope: Scope, headers: RawHeaders, receive: Receive) -> bytes:
+        handler = self._unary.get(scope["path"])
+        if handler is None:
+            raise Unsupported(f"unknown method {scope['path'][:200]}")
+        call = _Call(scope, headers)
+        frame = await self._only_frame(receive)
+        payload = await unpacked(frame, call.encoding, self._max_bytes)
+        with CancelWhenGone(receive, self._check_s):
+            reply = await _in_time(handler(payload, call.context), call.seconds)
+        self._check_reply(reply)
+        return reply
+
+    async def _only_frame(self, receive: Receive) -> Frame:
+        frames, found, more = Frames(self._max_bytes), [], True
+        while more:
+            event = await receive()
+            if event["type"] == "http.disconnect":
+                raise Cancelled("the client went away before its request was complete")
+            found += frames.feed(event.get("body", b""))
+            more = event.get("more_body", False) and len(found) < 2
+        frames.finish()
+        if len(found) != 1:
+            raise InvalidArgument("this method takes one message, no more and no less")
+        return found[0]
+
+    def _check_reply(self, reply: bytes) -> None:
+        if len(reply) > self._max_bytes:
+            raise TooLarge(answer_too_large_message(len(reply), self._max_bytes))
+
+    # ---- streams -------------------------------------------------------------------------------
+
+    async def _converse(
+        self, handler: StreamHandler, scope: Scope, headers: RawHeaders, receive: Receive,
+        send: Send,
+    ) -> None:  # fmt: skip
+        answering = _Answering(send)
+        try:
+            call = _Call(scope, headers)
+            incoming = Incoming(receive, call.encoding, self._max_bytes)
+            with CancelWhenGone(incoming.until_gone, 0.0):
+                work = self._work(handler, incoming.messages(), call.context, answering)
+                await _in_time(work, call.seconds)
+        except Exception as error:
+            await answering.end(as_serving_error(error, scope["path"]))
+        else:
+            await answering.end(None)
+
+    async def _work(
+        self,
+        handler: StreamHandler,
+        messages: AsyncIterator[bytes],
+        context: CallContext,
+        answering: _Answering,
+    ) -> None:
+        async with (
+            aclosing(until_set(self._stopping, messages)) as received,
+            aclosing(handler(received, context)) as replies,
+        ):
+            async for reply in replies:
+                self._check_reply(reply)
+                await answering.send(reply)
+
+
+class _Answering:
+    """The answering side of a stream."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._begun = False
+
+    async def send(self, reply: bytes) -> None:
+        """One more answer; returns when the server has room for another."""
+        body = {"type": "http.response.body", "body": framed(reply), "more_body": True}
+        try:
+            await self._begin()
+            await self._send(body)
+        except Exception as error:  # each server has one of its own for this
+            raise Cancelled("the client went away") from error
+
+    async def end(self, error: ServingError | None) -> None:
+        """No more answers."""
+        if error is not None and not self._begun:
+            return await _refuse(error, self._send)
+        await self._begin()
+        await self._send({"type": "http.response.body", "body": b""})
+        told = _OK if error is None else {**_OK, "headers": status_fields(error)}
+        await self._send(told)
+        return None
+
+    async def _begin(self) -> None:
+        if not self._begun:
+            self._begun = True
+            await self._send(_START)
+
+
+class _Call:
+    """What the head of a call says. Raises InvalidArgument or Unsupported for what cannot be one.
+
+    `seconds` is the time the client gives, None for any.
+    """
+
+    __slots__ = ("context", "encoding", "seconds")
+
+    def __init__(self, scope: Scope, headers: RawHeaders) -> None:
+        if scope["method"] != "POST":
+            raise InvalidArgument("a call is a POST")
+        if headers.get(b"te") != b"trailers":
+            raise InvalidArgument("a call needs the header 'te: trailers'")
+        self.encoding = headers.get(b"grpc-encoding", b"").decode("latin-1")
+        check_encoding(self.encoding)
+        self.seconds = _timeout(headers)
+
+        def read() -> list[tuple[str, str]]:
+            return [
+                (key.decode("latin-1"), value.decode("latin-1"))
+                for key, value in scope["headers"]
+                if not key.endswith(b"-bin")
+            ]
+
+        self.context = CallContext(LazyMetadata(read), deadline_in(self.seconds))
+
+
+def _timeout(headers: RawHeaders) -> float | None:
+    given = headers.get(b"grpc-timeout")
+    if given is None:
+        return None
+    found = _TIMEOUT.fullmatch(given)
+    if found is None:
+        raise InvalidArgument(
+            "grpc-timeout: expected up to 8 digits and one of H, M, S, m, u and n, got "
+            f"'{given[:32].decode('latin-1')}'"
+        )
+    return int(found[1]) * _SECONDS[found[2]]
+
+
+async def _in_time(work: Awaitable[T], seconds: float | None) -> T:
+    """What `work` gives. Raises DeadlineExceeded when the client's time for it is over."""
+    if seconds is None:
+        return await work
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            return await work
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise DeadlineExceeded("the call's deadline has passed") from None
+
+
+async def _refuse(error: ServingError, send: Send) -> None:
+    headers = [*_HEADERS, *status_fields(error)]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
