@@ -18,8 +18,10 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 from server.frontends.calls import CallContext, StreamHandler, UnaryHandler
 from server.frontends.grpc_wire import parse
 
-_Request = reflection_pb2.ServerReflectionRequest
-_Answers = Callable[[Iterator[_Request], None], Iterable[reflection_pb2.ServerReflectionResponse]]
+_Answers = Callable[
+    [Iterator[reflection_pb2.ServerReflectionRequest], None],
+    Iterable[reflection_pb2.ServerReflectionResponse],
+]
 
 
 class ReflectionServicer:
@@ -40,6 +42,6 @@ class ReflectionServicer:
         self, messages: AsyncIterator[bytes], context: CallContext
     ) -> AsyncGenerator[bytes, None]:
         async for message in messages:
-            request = parse(_Request, message)
+            request = parse(reflection_pb2.ServerReflectionRequest, message)
             for answer in self._answers(iter((request,)), None):
                 yield answer.SerializeToString()
