@@ -15,6 +15,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from server.hosting.envoy_admin import admin_path
 from server.hosting.envoy_config import JsonObject, Listening, bootstrap
@@ -44,14 +45,20 @@ def main() -> None:
     door, host, http_port, grpc_port = sys.argv[1:]
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    admin = admin_path(Path(door))
-    with contextlib.suppress(FileNotFoundError):
-        admin.unlink()
     at = Listening(host, int(http_port), int(grpc_port))
-    config = bootstrap(at, admin, _application(), _max_connections())
-    environment = {**os.environ, **_environment(), DOOR: door}
+    become_envoy(APPLICATION, at, admin_path(Path(door)), {DOOR: door})
+
+
+def become_envoy(
+    application: str, at: Listening, admin: Path, environment: Mapping[str, str]
+) -> NoReturn:
+    """Go on as Envoy, which serves `application` (`module:name`) with `environment` added."""
+    with contextlib.suppress(FileNotFoundError):
+        admin.unlink()  # of a process that had the same number
+    config = bootstrap(at, admin, _filters(application), _max_connections())
     command = _command(config)
-    os.execve(command[0], command, environment)  # noqa: S606  # arguments are a list
+    surroundings = {**os.environ, **_environment(), **environment}
+    os.execve(command[0], command, surroundings)  # noqa: S606  # arguments are a list
 
 
 def _command(config: JsonObject) -> list[str]:
@@ -65,11 +72,11 @@ def _command(config: JsonObject) -> list[str]:
     ]  # fmt: skip
 
 
-def _application() -> Sequence[JsonObject]:
-    """The HTTP filter that runs the application, as pyvoy would configure it."""
+def _filters(application: str) -> Sequence[JsonObject]:
+    """The HTTP filter that runs `application`, as pyvoy would configure it."""
     from pyvoy import PyvoyServer
 
-    config = PyvoyServer(APPLICATION, lifespan=True).get_envoy_config()
+    config = PyvoyServer(application, lifespan=True).get_envoy_config()
     (listener,) = config["static_resources"]["listeners"]
     (chain,) = listener["filter_chains"]
     filters: Sequence[JsonObject] = chain["filters"][-1]["typed_config"]["http_filters"]

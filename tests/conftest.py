@@ -24,10 +24,15 @@ def demo_repository() -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=["1", "2"], ids=["one-frontend", "two-frontends"])
+@pytest.fixture(
+    scope="module",
+    params=[("--frontends", "1"), ("--frontends", "2"), ("--frontend", "envoy")],
+    ids=["one-frontend", "two-frontends", "envoy"],
+)
 def frontends(request) -> tuple[str, str]:
-    """Flags: what clients see must not depend on how many frontends there are."""
-    return ("--frontends", request.param)
+    """Flags: what clients see must not depend on how many frontends there are, nor on what."""
+    flags: tuple[str, str] = request.param
+    return flags
 
 
 @pytest.fixture(scope="session")
