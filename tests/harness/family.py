@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import psutil
 
 from tests.harness.server_process import ServerProcess
@@ -10,6 +12,12 @@ from tests.harness.server_process import ServerProcess
 def frontends(server: ServerProcess) -> list[psutil.Process]:
     """Frontends in processes of their own; none where the one is in the gateway."""
     return _children(server, "server.frontend_process", "envoy")
+
+
+def door_of(frontend: psutil.Process) -> Path:
+    """The gateway's socket, by which a frontend in a process of its own has come."""
+    variable: str | None = frontend.environ().get("UNDERWAY_DOOR")
+    return Path(variable or frontend.cmdline()[-1])
 
 
 def zygotes(server: ServerProcess) -> list[psutil.Process]:
