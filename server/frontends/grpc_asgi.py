@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import aclosing
 from typing import TypeVar
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from server.errors import (
     Cancelled,
@@ -36,11 +36,13 @@ from server.frontends.grpc_frames import (
     Frames,
     check_encoding,
     framed,
+    plain_message,
     unpacked,
 )
 from server.frontends.grpc_incoming import Incoming
 from server.frontends.grpc_status import status_fields
 from server.frontends.limits import FrontendLimits, answer_too_large_message
+from server.frontends.polled import PolledReceive
 
 T = TypeVar("T")
 
@@ -81,7 +83,7 @@ class GrpcAsgi:
     async def __call__(
         self, scope: Scope, headers: RawHeaders, receive: Receive, send: Send
     ) -> None:
-        """Serve one call, whose `headers` are those of `scope`."""
+        """Serve one call, whose `headers` are those of `scope`; see `PolledReceive` for `receive`."""
         path = scope["path"]
         if (stream := self._streams.get(path)) is not None:
             return await self._converse(stream, scope, headers, receive, send)
@@ -101,21 +103,27 @@ class GrpcAsgi:
         if handler is None:
             raise Unsupported(f"unknown method {scope['path'][:200]}")
         call = _Call(scope, headers)
-        frame = await self._only_frame(receive)
-        payload = await unpacked(frame, call.encoding, self._max_bytes)
-        with CancelWhenGone(receive, self._check_s):
-            reply = await _in_time(handler(payload, call.context), call.seconds)
+        event = await receive()
+        payload = plain_message(event, self._max_bytes)
+        if payload is None:
+            frame = await self._only_frame(event, receive)
+            payload = await unpacked(frame, call.encoding, self._max_bytes)
+        with CancelWhenGone(PolledReceive(receive), self._check_s):
+            work = handler(payload, call.context)
+            reply = await (work if call.seconds is None else _in_time(work, call.seconds))
         self._check_reply(reply)
         return reply
 
-    async def _only_frame(self, receive: Receive) -> Frame:
-        frames, found, more = Frames(self._max_bytes), [], True
-        while more:
-            event = await receive()
+    async def _only_frame(self, event: Message, receive: Receive) -> Frame:
+        """The one message of a body that begins with `event`."""
+        frames, found = Frames(self._max_bytes), []
+        while True:
             if event["type"] == "http.disconnect":
                 raise Cancelled("the client went away before its request was complete")
             found += frames.feed(event.get("body", b""))
-            more = event.get("more_body", False) and len(found) < 2
+            if not event.get("more_body", False) or len(found) > 1:
+                break
+            event = await receive()
         frames.finish()
         if len(found) != 1:
             raise InvalidArgument("this method takes one message, no more and no less")
@@ -134,7 +142,7 @@ class GrpcAsgi:
         answering = _Answering(send)
         try:
             call = _Call(scope, headers)
-            incoming = Incoming(receive, call.encoding, self._max_bytes)
+            incoming = Incoming(PolledReceive(receive), call.encoding, self._max_bytes)
             with CancelWhenGone(incoming.until_gone, 0.0):
                 work = self._work(handler, incoming.messages(), call.context, answering)
                 await _in_time(work, call.seconds)
@@ -232,9 +240,7 @@ def _timeout(headers: RawHeaders) -> float | None:
 
 
 async def _in_time(work: Awaitable[T], seconds: float | None) -> T:
-    """What `work` gives. Raises DeadlineExceeded when the client's time for it is over."""
-    if seconds is None:
-        return await work
+    """What `work` gives. Raises DeadlineExceeded when the client's `seconds` for it are over."""
     try:
         async with asyncio.timeout(seconds) as limit:
             return await work

@@ -8,6 +8,8 @@ import struct
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
+from starlette.types import Message
+
 from server.errors import InvalidArgument, TooLarge, Unsupported
 from server.frontends.body import WINDOW_BITS, inflated
 from server.frontends.limits import too_large_message
@@ -26,6 +28,20 @@ class Frame(NamedTuple):
 
     packed: bool
     payload: bytes
+
+
+def plain_message(event: Message, max_bytes: int) -> bytes | None:
+    """The message of a call whose whole body came in one `event`: what most calls are.
+
+    None where it is something else, be it an error.
+    """
+    body: bytes = event.get("body", b"")
+    if event.get("more_body", True) or len(body) < _PREFIX.size:
+        return None
+    flag, length = _PREFIX.unpack_from(body)
+    if flag or length != len(body) - _PREFIX.size or length > max_bytes:
+        return None
+    return body[_PREFIX.size :]
 
 
 class Frames:

@@ -17,9 +17,8 @@ class OneDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        polled = PolledReceive(receive)
         headers = dict(scope["headers"])
         if self._grpc.takes(scope, headers):
-            await self._grpc(scope, headers, polled, send)
+            await self._grpc(scope, headers, receive, send)
         else:
-            await self._rest(scope, polled, send)
+            await self._rest(scope, PolledReceive(receive), send)

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from starlette.types import Message
 
 from server.frontends.grpc_asgi import GrpcAsgi
-from server.frontends.polled import PolledReceive
 
 HEADERS = {b"content-type": b"application/grpc", b"te": b"trailers"}
 
@@ -67,5 +66,5 @@ class Ends:
             "headers": list(all_headers.items()),
         }  # fmt: skip
         assert app.takes(scope, all_headers)
-        await app(scope, all_headers, PolledReceive(self.receive), self.send)
+        await app(scope, all_headers, self.receive, self.send)
         return self
