@@ -83,7 +83,7 @@ class GrpcAsgi:
     async def __call__(
         self, scope: Scope, headers: RawHeaders, receive: Receive, send: Send
     ) -> None:
-        """Serve one call, whose `headers` are those of `scope`; see `PolledReceive` for `receive`."""
+        """Serve one call; `headers` are those of `scope`. For `receive` see PolledReceive."""
         path = scope["path"]
         if (stream := self._streams.get(path)) is not None:
             return await self._converse(stream, scope, headers, receive, send)
