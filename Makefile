@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= .demo/models
+# Two processes: most tests wait for servers that start. A file stays together, for its fixtures.
+PYTEST_ARGS ?=
+PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
 PIP_FLAGS := --quiet --disable-pip-version-check
 
 .PHONY: demo test check protos bench-swap clean help
@@ -15,7 +18,7 @@ demo: $(VENV)/.demo ## Build the demo models, serve them, and print examples to 
 
 test: $(VENV)/.dev .venvs/clients/.ready .venvs/onnx/.ready ## Set up everything and run the tests
 	@tests/e2e/fetch_libb64.sh $(CURDIR)/.venvs/clients/lib
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 check: $(VENV)/.dev ## Formatting, lint, types, import directions, generated code
 	@$(BIN)/ruff format --check .

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.harness.server_process import ROOT, ServerProcess, serving
+
+# How long an example takes says something about the machine, not about the code.
+hypothesis.settings.register_profile(
+    "any-machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any-machine")
 
 
 @pytest.fixture(scope="session")
 def demo_repository() -> Path:
     """The demo model repository, the one `make demo` builds; rebuilt when its code changed."""
     folder = ROOT / ".demo/models"
-    built = subprocess.run(
-        [sys.executable, "-m", "server.demo", str(folder)],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    folder.parent.mkdir(exist_ok=True)
+    # The processes that share the tests build it one at a time: the first does, the others find it.
+    with (folder.parent / "building").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        built = subprocess.run(
+            [sys.executable, "-m", "server.demo", str(folder)],
+            cwd=ROOT, capture_output=True, text=True, check=False,
+        )  # fmt: skip
     assert built.returncode == 0, built.stdout + built.stderr
     return folder
 

@@ -19,8 +19,11 @@ class Announcer(Protocol):
     def withdraw(self, model: Model) -> None:
         """The model is not known any more."""
 
+    async def applied(self) -> None:
+        """Return once all that was announced is in force everywhere, or nearly: not much later."""
+
     async def drained(self, load: ModelVersion) -> None:
-        """Return once no frontend uses a load that was announced as not READY."""
+        """Return once no frontend uses a load that was announced as leaving."""
 
     def users(self, load: ModelVersion) -> int:
         """How many frontends still use it, or have not yet said that they do not."""

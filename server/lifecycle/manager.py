@@ -140,8 +140,8 @@ class LifecycleManager:
         for version in self.versions():
             if version.task is not None and version.state in (State.LOADING, State.WARMING):
                 version.task.cancel()
-            elif version.state is State.READY:
-                version.move(State.DRAINING)
+            elif version.serves:
+                self._leave(version)
                 self._start(self._unload(version))
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -216,7 +216,7 @@ class LifecycleManager:
                 version.move(State.LOADING)
                 version.task = self._start(self._load(model, version), model)
             case Unload():
-                version.move(State.DRAINING)
+                self._leave(version)
                 self._start(self._unload(version), model)
             case Abandon():
                 version.move(State.UNLOADING, "no longer wanted")
@@ -259,7 +259,14 @@ class LifecycleManager:
             text = f"{reason} (attempt {version.attempts} of {total}, next in {delay:g} s)"
         version.move(State.FAILED, text, kind)
 
+    def _leave(self, version: ModelVersion) -> None:
+        """Take all routes from `version`. It is READY until no frontend sends requests there."""
+        version.leaving = True
+        self._models[version.settings.name].refresh()
+
     async def _unload(self, version: ModelVersion) -> None:
+        await self._announcer.applied()
+        version.move(State.DRAINING)
         await asyncio.sleep(self._breath)
         try:
             await asyncio.wait_for(self._announcer.drained(version), self._drain_timeout)

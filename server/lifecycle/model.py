@@ -113,7 +113,7 @@ class Model:
         """True where this very load is wanted: its version, with the present settings."""
         return (
             load.version in self._wanted
-            and load.state not in OVER
+            and load.phase not in OVER
             and _same_load(load.settings, self.settings)
         )
 
@@ -121,7 +121,7 @@ class Model:
         """The loads as the policy sees them."""
         return [
             Snapshot(
-                load.id, load.version, load.state, self.is_aspired(load),
+                load.id, load.version, load.phase, self.is_aspired(load),
                 load.retry_at is not None and load.retry_at <= now,
             )
             for load in self.loads.values()
@@ -202,7 +202,7 @@ class Model:
         self._wanted = tuple(sorted(wanted))
 
     def _counts(self, load: ModelVersion) -> bool:
-        return load.state not in OVER and _same_load(load.settings, self.settings)
+        return load.phase not in OVER and _same_load(load.settings, self.settings)
 
     def _add(self, number: int, cause: str) -> None:
         load = ModelVersion(self._next_id, self.settings, number, cause, self._moved)
@@ -213,7 +213,7 @@ class Model:
         """Give out all names anew."""
         routes: dict[str, ModelVersion] = {}
         for load in sorted(self.loads.values(), key=lambda v: (self.is_aspired(v), v.id)):
-            if load.state is State.READY:
+            if load.serves:
                 routes[str(load.version)] = load
         self._labels = dict(self._pointed(routes))
         routes |= {name: routes[str(version)] for name, version in self._labels.items()}

@@ -31,6 +31,7 @@ class ModelVersion:
         self.reason = ""
         self.cause = cause
         self.wanted = True
+        self.leaving = False
         self.runtime = ""
         self.attempts = 0
         self.retry_at: float | None = None
@@ -39,6 +40,16 @@ class ModelVersion:
         self.ready: Ready | None = None
         self._moved = moved
         self._since = time.monotonic()
+
+    @property
+    def phase(self) -> State:
+        """Its state as decisions see it: what is about to leave counts as DRAINING already."""
+        return State.DRAINING if self.leaving and self.state is State.READY else self.state
+
+    @property
+    def serves(self) -> bool:
+        """True where routes may lead here."""
+        return self.phase is State.READY
 
     def move(self, target: State, reason: str = "", kind: str = "") -> None:
         """Go to `target`; raises IllegalMove against the table. `kind` is `reason` in one word."""

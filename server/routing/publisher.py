@@ -17,7 +17,6 @@ from typing import Protocol
 import structlog
 
 from server.lifecycle.model import Model
-from server.lifecycle.states import State
 from server.lifecycle.version import ModelVersion
 from server.routing.messages import (
     Applied,
@@ -144,7 +143,7 @@ class Publisher:
 
     def announce(self, model: Model) -> None:
         """Tell of the model's loads and routes, if they are not what was told before."""
-        ready = [one for one in model.loads.values() if one.state is State.READY]
+        ready = [one for one in model.loads.values() if one.serves]
         for version in ready:
             if version not in self._loads:
                 self._add(version)

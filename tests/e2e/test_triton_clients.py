@@ -41,7 +41,8 @@ def server(demo_repository: Path, tmp_path_factory, frontends) -> Iterator[Serve
     add_echo(root, "broken", options={"fail_load": "this one is out of order"})
     labelled = tensor("colour", "FP32", -1, 3, labels=["red", "green", "blue"])
     add_echo(root, "labelled", inputs=[tensor("x", "FP32", -1, 3)], outputs=[labelled])
-    with serving(demo_repository, root, arguments=frontends) as started:
+    # No second attempt: the broken model shall be seen broken, not on its way again.
+    with serving(demo_repository, root, arguments=(*frontends, "--load-retries", "0")) as started:
         yield started
 
 

@@ -319,3 +319,22 @@ async def test_a_model_that_comes_back_while_it_is_being_removed_is_kept(made):
     await turn()
 
     assert states(manager) == {(1, State.READY)}
+
+
+async def test_a_version_is_ready_until_no_frontend_leads_there_any_more(made):
+    manager, _, _, history = made
+    await ready(made, 1)
+    told = asyncio.Event()
+    manager.publisher.applied = told.wait
+
+    await ready(made, 2)
+    assert states(manager) == {(1, State.READY), (2, State.READY)}
+    assert the_default(manager) == 2
+    assert "1" not in manager.models["m"].routes
+
+    told.set()
+    await turn()
+    assert states(manager) == {(2, State.READY)}
+    assert [t.target for t in history.entries("m") if t.version == 1][-3:] == [
+        State.DRAINING, State.UNLOADING, State.ENDED,
+    ]  # fmt: skip
