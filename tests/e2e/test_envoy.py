@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import grpc
@@ -18,7 +15,7 @@ from tests.harness import raw_http2 as h2
 from tests.harness.echo_repository import add_echo, ask
 from tests.harness.family import workers
 from tests.harness.operator import Operator, in_background, until
-from tests.harness.server_process import ROOT, ServerProcess, serving
+from tests.harness.server_process import ServerProcess, serving
 
 ENVOY = ("--frontend", "envoy")
 LIMIT = 1 << 20
@@ -204,16 +201,3 @@ def test_sigterm_finishes_what_is_in_flight_and_sends_clients_away(tmp_path):
     assert any(frame.kind == h2.DATA for frame in frames)
     assert [one.flags & h2.END_STREAM for one in frames if one.kind == h2.HEADERS] == [0, 1]
     assert not any("killed" in line["event"] or "died" in line["event"] for line in server.events)
-
-
-def test_without_pyvoy_it_is_said_what_to_install(tmp_path):
-    add_echo(tmp_path, "m")
-    hide = "import sys; sys.modules['pyvoy'] = None; from server.cli import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", hide, "serve", "--model-repository", str(tmp_path), *ENVOY],
-        capture_output=True, text=True, timeout=60, cwd=ROOT, check=False,
-        env={**os.environ, "UNDERWAY_METRICS_PORT": "0"},
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert "frontend: envoy cannot be used" in done.stderr
-    assert "pip install 'underway[envoy]'" in done.stderr.replace("\n", " ")

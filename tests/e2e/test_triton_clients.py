@@ -29,7 +29,7 @@ def tensor(name: str, datatype: str, *shape: int, **more: object) -> dict[str, o
 
 
 @pytest.fixture(scope="module")
-def server(demo_repository: Path, tmp_path_factory, frontends) -> Iterator[ServerProcess]:
+def server(demo_repository: Path, tmp_path_factory, carriers) -> Iterator[ServerProcess]:
     """The demo models, and echoes for what those cannot show."""
     root = tmp_path_factory.mktemp("echoes")
     pair = [tensor("x", "INT32", -1, 2), tensor("y", "FP64", -1, 1)]
