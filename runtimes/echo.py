@@ -67,15 +67,15 @@ class EchoRuntime:
             os._exit(EXIT_CODE)
         if reason := options.text("fail_load"):
             raise LoadError(reason)
-        return EchoModel(_signature(spec), spec.max_batch_size, options)
+        return EchoModel(_signature(spec), spec, options)
 
 
 class EchoModel:
     """Gives back what it gets; see `LoadedModel`."""
 
-    def __init__(self, signature: Signature, rows: int | None, options: Options) -> None:
+    def __init__(self, signature: Signature, spec: ModelSpec, options: Options) -> None:
         self.signature = signature
-        self.max_batch_size = max_batch_size(rows, signature)
+        self.max_batch_size = max_batch_size(spec.max_batch_size, signature, spec.batching)
         self.device = CPU
         self.facts: Mapping[str, str] = {"framework": "echo"}
         self._delay = (options.integer("delay_ms", 0) or 0) / 1000

@@ -95,7 +95,7 @@ class OnnxModel:
         device: str,
     ) -> None:
         self.signature = signature
-        self.max_batch_size = max_batch_size(spec.max_batch_size, signature)
+        self.max_batch_size = max_batch_size(spec.max_batch_size, signature, spec.batching)
         self.device = device
         self.facts: Mapping[str, str] = {}
         self.spec = spec

@@ -74,7 +74,7 @@ class SavedModelRuntime:
             loaded=loaded,
             function=function,
             signature=signature,
-            max_batch_size=max_batch_size(spec.max_batch_size, signature),
+            max_batch_size=max_batch_size(spec.max_batch_size, signature, spec.batching),
             device=device_name(index),
             placement=placement,
         )

@@ -79,7 +79,7 @@ class TorchScriptRuntime:
             module=_prepared(module, spec, freeze),
             signature=signature,
             arguments=arguments,
-            max_batch_size=max_batch_size(configured, signature),
+            max_batch_size=max_batch_size(configured, signature, spec.batching),
             device=device,
         )
         model.facts = {

@@ -16,8 +16,10 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import cast
 
+from runtimes.batch_size import fitting
 from runtimes.batching.decide import Limits, Waiting, expired
 from runtimes.batching.filled import Filled
 from runtimes.batching.padding import stretch
@@ -118,6 +120,7 @@ def _load(outbox: Outbox, runtime: Runtime, spec: ModelSpec) -> Loaded | None:
 def _loaded(outbox: Outbox, runtime: Runtime, spec: ModelSpec) -> Loaded:
     started = time.monotonic_ns()
     model = runtime.load(spec)
+    spec = replace(spec, batching=fitting(spec.batching, model.max_batch_size, model.signature))
     limits = _limits(model, spec)
     loaded = time.monotonic_ns()
     outbox.send(Warming())

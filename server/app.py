@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Protocol
 
 import structlog
@@ -27,6 +28,8 @@ from server.frontends.http_server import HttpServer
 from server.lifecycle.history import History
 from server.lifecycle.loading import Loader, Supplied
 from server.lifecycle.manager import LifecycleManager
+from server.model_config import batching_defaults, reload_folders, served_set
+from server.replacing import Replacing
 from server.repository.background import in_background
 from server.repository.errors import RepositoryError
 from server.repository.listing import RepositoryListing
@@ -87,9 +90,11 @@ class Gateway:
         recorders = Recorders(registry)
         self._publisher = Publisher(recorders.add)
         meter = LifecycleMeter(registry)
+        served = served_set(settings)
         self._supply = Supply(
-            settings.model_repositories, available_cpus(), settings.quiet_period, meter
-        )
+            settings.model_repositories, available_cpus(), settings.quiet_period, meter,
+            served=served, batching=batching_defaults(settings),
+        )  # fmt: skip
         self._zygotes = Zygotes(settings.runtime_pythons, IMPORT_TIMEOUT)
         pool_limits = _pool_limits(settings)
 
@@ -114,11 +119,18 @@ class Gateway:
             self._supply.scan,
             self._take_up,
             settings.poll_interval if polls else 0,
-            settings.model_repositories,
+            _watched(settings),
         )
+        replacing = None
+        if served is not None:
+            replacing = Replacing(
+                served, self._supply, self._manager, self._watcher.rescan, self._publisher,
+                folders=reload_folders(settings, served.models), timeout=settings.load_timeout,
+                labels_may_wait=settings.allow_labels_of_unavailable_versions,
+            )  # fmt: skip
         control = ServingControlPlane(
             self._manager, self._supply, history, settings.model_control, self._watcher.rescan,
-            self._publisher, recorders,
+            self._publisher, recorders, replacing,
         )  # fmt: skip
         admin = create_admin_app(control, registry)
         self._metrics = listen(
@@ -169,7 +181,8 @@ class Gateway:
             await asyncio.sleep(max(0.0, listing.due - time.time()) + 0.05)
         if self._settings.model_control is ModelControl.EXPLICIT:
             self._load_named()
-        if self._settings.model_control is not ModelControl.NONE:
+        if self._settings.model_control is not ModelControl.NONE or self._settings.has_model_config:
+            # Under `none` it looks only when a call replaces the models.
             self._watcher.start()
 
     def _take_up(self, listing: RepositoryListing) -> None:
@@ -244,6 +257,12 @@ def _set_aside_garbage() -> None:
     """Leave what is there now out of garbage collections, which would stop requests for 30 ms."""
     gc.collect()
     gc.freeze()
+
+
+def _watched(settings: Settings) -> list[Path]:
+    """The folders in which a change is worth a look, beside those of models."""
+    file = settings.model_config_file
+    return [*settings.model_repositories, *([file.absolute().parent] if file is not None else [])]
 
 
 def _pool_limits(settings: Settings) -> PoolLimits:

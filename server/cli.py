@@ -22,7 +22,8 @@ SERVE_SETTINGS = (
     "max_model_in_flight_rows", "max_model_in_flight_bytes", "model_control", "load_model",
     "poll_interval", "quiet_period", "load_timeout", "load_retries", "load_retry_delay",
     "drain_timeout", "silence_timeout", "busy_timeout", "log_level", "log_format",
-    "runtime_python",
+    "runtime_python", "model_config_file", "model_name", "model_base_path", "reload_folder",
+    "allow_labels_of_unavailable_versions", "enable_batching", "batching_parameters_file",
 )  # fmt: skip
 
 SWITCH_INTERVAL = 0.0005
@@ -69,6 +70,20 @@ def main() -> None:
 @main.command()
 @_setting("model-repository", "Folder of models: DIR/MODEL/VERSION/artifact. May be repeated.",
           multiple=True, type=click.Path(path_type=Path))  # fmt: skip
+@_setting("model-config-file", "TensorFlow Serving's file of models, each with its base path; "
+          "followed while the server runs.", type=click.Path(path_type=Path))  # fmt: skip
+@_setting("model-base-path", "Folder of the versions of one model, in place of such a file.",
+          type=click.Path(path_type=Path))  # fmt: skip
+@_setting("model-name", "The name of that one model.", default="default")
+@_setting("reload-folder", "Folder in which a call that replaces the models may name base paths; "
+          "unless given, where those of the start lie. May be repeated.",
+          multiple=True, type=click.Path(path_type=Path))  # fmt: skip
+@_setting("allow-labels-of-unavailable-versions", "Such a call may label versions that are not "
+          "READY; a label then waits for its version.", is_flag=True, default=False)  # fmt: skip
+@_setting("enable-batching", "Join waiting requests, also of models whose settings do not say.",
+          is_flag=True, default=False)  # fmt: skip
+@_setting("batching-parameters-file", "TensorFlow Serving's file that says how.",
+          type=click.Path(path_type=Path))  # fmt: skip
 @_setting("host", "Address to listen on; 0.0.0.0 for all.", default="127.0.0.1")
 @_setting("http-port", "REST port; 0 for any free one.", default=8000, type=int)
 @_setting("grpc-port", "gRPC port; 0 for any free one.", default=8001, type=int)
@@ -132,11 +147,16 @@ def serve(**options: Any) -> None:
 @main.command()
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--serve", "then_serve", is_flag=True, help="Serve it at once and print an example.")
+@click.option("--bench", is_flag=True,
+              help="Bigger models instead, to measure with: ResNet-50 and BERT-base shapes with "
+              "seeded weights, in three formats each.")  # fmt: skip
+@click.option("--bench-scale", type=click.Choice(["full", "tiny"]), default="full",
+              show_default=True, help="tiny: the same code in seconds.")  # fmt: skip
 @click.option("--http-port", default=8000, show_default=True, help="REST port when serving.")
 @click.option("--grpc-port", default=8001, show_default=True, help="gRPC port when serving.")
 @click.option("--metrics-port", default=8002, show_default=True, help="Prometheus port.")
-def demo(directory: Path, then_serve: bool, http_port: int, grpc_port: int,
-         metrics_port: int) -> None:  # fmt: skip
+def demo(directory: Path, then_serve: bool, bench: bool, bench_scale: str, http_port: int,
+         grpc_port: int, metrics_port: int) -> None:  # fmt: skip
     """Build a model repository of real, small models in DIRECTORY.
 
     One CNN for handwritten digits, trained here and exported as TorchScript, SavedModel and ONNX,
@@ -144,14 +164,16 @@ def demo(directory: Path, then_serve: bool, http_port: int, grpc_port: int,
     nothing at all when DIRECTORY already holds them.
     """
     # A process of its own: the gateway never imports a framework.
-    built = subprocess.run([sys.executable, "-m", "server.demo", str(directory)], check=False)
+    flags = ["--bench", "--bench-scale", bench_scale] if bench else []
+    command = [sys.executable, "-m", "server.demo", str(directory), *flags]
+    built = subprocess.run(command, check=False)
     if built.returncode:
         raise SystemExit(built.returncode)
     if then_serve:
         try:
             _run(
                 Settings((directory,), http_port=http_port, grpc_port=grpc_port,
-                         metrics_port=metrics_port), directory,
+                         metrics_port=metrics_port), None if bench else directory,
             )  # fmt: skip
         except ConfigError as error:
             raise click.UsageError(str(error)) from None
@@ -175,6 +197,7 @@ def _settings(options: dict[str, Any]) -> Settings:
         frontend=FrontendKind(options.pop("frontend")),
         model_control=ModelControl(options.pop("model_control")),
         load_models=tuple(options.pop("load_model")),
+        reload_folders=tuple(options.pop("reload_folder")),
         **options,
     )
 

@@ -75,14 +75,27 @@ class Settings:
     log_level: str = "info"
     log_format: str = "auto"
     runtime_pythons: Mapping[str, str] = field(default_factory=dict)
+    model_config_file: Path | None = None
+    model_name: str = "default"
+    model_base_path: Path | None = None
+    reload_folders: tuple[Path, ...] = ()
+    allow_labels_of_unavailable_versions: bool = False
+    enable_batching: bool = False
+    batching_parameters_file: Path | None = None
+
+    @property
+    def has_model_config(self) -> bool:
+        """Whether models are named one by one, beside those of model repositories."""
+        return self.model_config_file is not None or self.model_base_path is not None
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, naming the setting."""
-        if not self.model_repositories:
+        if not self.model_repositories and not self.has_model_config:
             raise ConfigError(
-                "model-repository: expected at least one folder; "
+                "model-repository: expected at least one folder, or --model-config-file; "
                 "try `underway demo DIR` and then --model-repository DIR"
             )
+        self._check_model_config()
         for folder in self.model_repositories:
             if not folder.is_dir():
                 raise ConfigError(f"model-repository: '{folder}' is not a folder")
@@ -113,6 +126,24 @@ class Settings:
                 raise ConfigError(
                     f"runtimes.{runtime}: no such runtime; expected one of {', '.join(RUNTIMES)}"
                 )
+
+    def _check_model_config(self) -> None:
+        if self.model_config_file is not None and self.model_base_path is not None:
+            raise ConfigError("model-base-path: not together with --model-config-file")
+        if self.model_name != "default" and self.model_base_path is None:
+            raise ConfigError("model-name: only with --model-base-path")
+        if self.has_model_config and self.model_control is ModelControl.EXPLICIT:
+            raise ConfigError(
+                "model-control: not explicit with a model config, which says what is loaded; "
+                "it can be replaced as a whole while the server runs"
+            )
+        if self.reload_folders and not self.has_model_config:
+            raise ConfigError("reload-folder: only with --model-config-file or --model-base-path")
+        for folder in self.reload_folders:
+            if not folder.is_dir():
+                raise ConfigError(f"reload-folder: '{folder}' is not a folder")
+        if self.batching_parameters_file is not None and not self.enable_batching:
+            raise ConfigError("batching-parameters-file: only with --enable-batching")
 
     def _check_ports(self) -> None:
         ports = {
@@ -171,12 +202,12 @@ def _content(path: Path) -> dict[str, object]:
 
 def _checked(key: str, value: object) -> object:
     """`value` in the form its flag gives it; nothing is converted silently."""
-    if key in ("model_repository", "load_model", "runtime_python"):
+    if key in ("model_repository", "load_model", "runtime_python", "reload_folder"):
         values = value if isinstance(value, list) else [value]
         if not values or not all(isinstance(item, str) for item in values):
             raise ConfigError(f"config: {key}: expected a text or a list of texts")
         return values
-    kind = _KINDS[key]
+    kind = str if key in _PATHS else _KINDS[key]
     if issubclass(kind, StrEnum):
         if value not in list(kind):
             raise ConfigError(f"config: {key}: expected one of {', '.join(kind)}")
@@ -199,4 +230,7 @@ def _pythons(runtimes: object) -> list[str]:
 
 
 _KINDS: Mapping[str, type] = {item.name: type(item.default) for item in fields(Settings)}
-_WORDS: Mapping[type, str] = {str: "a text", int: "a whole number", float: "a number"}
+_PATHS = ("model_config_file", "model_base_path", "batching_parameters_file")
+_WORDS: Mapping[type, str] = {
+    str: "a text", int: "a whole number", float: "a number", bool: "true or false",
+}  # fmt: skip

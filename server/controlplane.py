@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
@@ -12,20 +10,17 @@ from server.errors import InvalidArgument, Unsupported
 from server.lifecycle.history import History, Transition
 from server.lifecycle.manager import LifecycleManager
 from server.lifecycle.states import State
+from server.looking import look_until_quiet
 from server.planes import IndexEntry
+from server.replacing import Replacing
 from server.repository.errors import RepositoryError
 from server.repository.names import is_label
+from server.repository.served import ServedModel
 from server.statistics import ModelStatistics
 from server.supply import Supply
 from server.telemetry.recorder import Recorders
 
 API = "api"
-
-MAX_LOOKS = 5
-"""Looks at the repositories before a load call goes on without what is still being written."""
-
-LOOK_LATER = 0.05
-"""Seconds to be late by, because the times of files are only as fine as the kernel's tick."""
 
 
 class Routing(Protocol):
@@ -50,6 +45,7 @@ class ServingControlPlane:
         rescan: Callable[[], Awaitable[None]],
         routing: Routing,
         recorders: Recorders,
+        replacing: Replacing | None = None,
     ) -> None:
         self._manager = manager
         self._supply = supply
@@ -58,6 +54,7 @@ class ServingControlPlane:
         self._rescan = rescan
         self._routing = routing
         self._recorders = recorders
+        self._replacing = replacing
 
     # ---- for clients ---------------------------------------------------------------------------
 
@@ -100,7 +97,8 @@ class ServingControlPlane:
         if config is not None and not isinstance(config, str):
             raise InvalidArgument("parameter 'config': expected a string of JSON")
         try:
-            await self._look_until_quiet(model)
+            # Nothing would load later what was written a moment ago.
+            await look_until_quiet(self._rescan, lambda: self._supply.due(model))
         except RepositoryError as error:
             raise InvalidArgument(f"load failed for model '{model}': {error.reason}") from None
         self._supply.offer(model, self._manager, API, config)
@@ -114,6 +112,15 @@ class ServingControlPlane:
         self._manager.withdraw(model, API)
         await self._manager.settled([model])
         await self._routing.applied()
+
+    async def replace_models(self, models: Sequence[ServedModel]) -> None:
+        """Serve just these models in place of those of the model config."""
+        if self._replacing is None:
+            raise Unsupported(
+                "the set of models cannot be replaced: the server follows its model repository. "
+                "Start it with --model-config-file or --model-base-path"
+            )
+        await self._replacing.replace(models)
 
     # ---- for operators -------------------------------------------------------------------------
 
@@ -149,17 +156,6 @@ class ServingControlPlane:
     async def counted(self) -> None:
         """Have all that frontends counted up to now added up."""
         await self._routing.gather()
-
-    async def _look_until_quiet(self, model: str) -> None:
-        """Read the repositories; again where a version of `model` was written a moment ago and
-        only has to stay as it is. Nothing would load it later.
-        """
-        for _ in range(MAX_LOOKS):
-            await self._rescan()
-            due = self._supply.due(model)
-            if due is None:
-                return
-            await asyncio.sleep(max(0.0, due - time.time()) + LOOK_LATER)
 
     # ---- shared --------------------------------------------------------------------------------
 

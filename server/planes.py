@@ -14,6 +14,7 @@ from typing import Protocol
 from runtimes.contract.tensor import Signature
 from server.inference import InferenceRequest, InferenceResponse
 from server.lifecycle.history import Transition
+from server.repository.served import ServedModel
 from server.repository.settings import ModelSettings
 from server.statistics import ModelStatistics
 
@@ -95,6 +96,15 @@ class ControlPlane(Protocol):
 
     async def unload(self, model: str, unload_dependents: bool) -> None:
         """Unload `model`; Unsupported while control is off."""
+
+    async def replace_models(self, models: Sequence[ServedModel]) -> None:
+        """Serve just these models, in place of all that the model config named before, and return
+        once they are available; those left out are unloaded.
+
+        Unsupported where the server has no model config, InvalidArgument for a folder that may not
+        be named or a label of a version that is not READY. Internal with `N model(s) did not become
+        available: {...}` where that is so; the new models stay all the same.
+        """
 
 
 class AdminPlane(Protocol):

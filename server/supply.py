@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,11 @@ from server.lifecycle.loading import Supplied
 from server.lifecycle.manager import LifecycleManager
 from server.lifecycle.states import State
 from server.repository.artifacts import Artifact
+from server.repository.batching_defaults import BatchingDefaults
 from server.repository.errors import RepositoryError
 from server.repository.listing import ModelEntry, RepositoryListing
 from server.repository.local import ScanMemory, is_unchanged, locate, scan, verify_version
+from server.repository.served_set import ServedSet
 from server.repository.settings import ModelSettings
 from server.repository.triton_config import parse_triton_json
 from server.telemetry.lifecycle import LifecycleMeter
@@ -32,20 +35,38 @@ class Supply:
     """The repositories' content as last read, and what of it was taken up."""
 
     def __init__(
-        self, roots: Sequence[Path], cpus: int, quiet_period: float, meter: LifecycleMeter
+        self,
+        roots: Sequence[Path],
+        cpus: int,
+        quiet_period: float,
+        meter: LifecycleMeter,
+        *,
+        served: ServedSet | None = None,
+        batching: BatchingDefaults | None = None,
     ) -> None:
         self._roots = roots
         self._cpus = cpus
         self._quiet_period = quiet_period
         self._meter = meter
+        self._served = served or ServedSet()
+        self._batching = batching
+        self._trouble = ""
         self._memory = ScanMemory()
         self._listing = RepositoryListing({})
         self._loaded: dict[tuple[str, int], str] = {}
         self._said: set[str] = set()
 
     def scan(self) -> RepositoryListing:
-        """Read the repositories, in one thread at a time. Raises RepositoryError."""
-        return scan(self._roots, quiet_period=self._quiet_period, memory=self._memory)
+        """Read the model config and the repositories, in one thread at a time. Raises
+        RepositoryError.
+        """
+        now = time.time()
+        served = self._served.look(now, self._quiet_period)
+        listing = scan(
+            self._roots, served=served.models, batching=self._batching, now=now,
+            quiet_period=self._quiet_period, memory=self._memory,
+        )  # fmt: skip
+        return replace(listing, trouble=served.trouble, notes=served.notes, config_due=served.due)
 
     def names(self) -> Collection[str]:
         """The models the repositories hold."""
@@ -111,6 +132,8 @@ class Supply:
         entry = self._listing.models.get(settings.name)
         if entry is None:
             raise LoadError("its model is no longer in a model repository", "artifact")
+        if entry.settings is not None and entry.settings.origin != settings.origin:
+            raise LoadError("its model comes from another folder by now", "artifact")
         try:
             artifact = locate(replace(entry, settings=settings, error=""), version)
             if reason := verify_version(entry, version):
@@ -150,6 +173,8 @@ class Supply:
             entry = self._listing.models.get(version.settings.name)
             if entry is None or key not in self._loaded:
                 continue
+            if entry.settings is None or entry.settings.origin != version.settings.origin:
+                continue
             now = entry.fingerprints.get(version.version)
             if now is None or now == self._loaded[key]:
                 continue
@@ -173,7 +198,12 @@ class Supply:
 
     def _say_what_is_passed_over(self, listing: RepositoryListing) -> None:
         """Log each oddity once, and again when it comes back."""
+        if listing.trouble and listing.trouble != self._trouble:
+            log.error("model config not taken up; all models stay as they are",
+                      reason=listing.trouble)  # fmt: skip
+        self._trouble = listing.trouble
         said = {f"in a repository: {reason}" for reason in listing.ignored}
+        said |= {f"in the model config: {note}" for note in listing.notes}
         for entry in (*listing.models.values(), *listing.shadowed):
             said |= {f"model {entry.name}: {reason}" for reason in entry.ignored}
             said |= {

@@ -42,11 +42,16 @@ class Batching:
 
     A delay of 0 still joins what is already waiting. Batches are filled up to one of the ascending
     `allowed_sizes`, where there are any; the last of them is `max_batch_size`.
+
+    `usual_rows` is above 0 where the server asks for it on behalf of all models: the
+    `max_batch_size` of those that have a batch dimension and set none. What does not fit a model is
+    then left out instead of refused.
     """
 
     max_queue_delay_us: int = 0
     allowed_sizes: tuple[int, ...] = ()
     pad: Padding | None = None
+    usual_rows: int = 0
 
 
 HIGH_PRIORITY = 1

@@ -133,7 +133,8 @@ def _batching(fields: Fields) -> Batching:
     pad = fields["pad"]
     if pad is not None:
         pad = Padding(pad["value"], tuple(pad["buckets"]), pad["mask"])
-    return Batching(fields["max_queue_delay_us"], tuple(fields["allowed_sizes"]), pad)
+    sizes = tuple(fields["allowed_sizes"])
+    return Batching(fields["max_queue_delay_us"], sizes, pad, fields["usual_rows"])
 
 
 def _load(fields: Fields, _body: memoryview) -> Load:

@@ -14,6 +14,7 @@ from server.routing.messages import (
     Ask,
     AskIndex,
     AskLoad,
+    AskReplace,
     AskStatistics,
     AskUnload,
     Done,
@@ -54,6 +55,8 @@ async def _answer(control: ControlPlane, question: Question) -> Result:
             await control.load(model, {**parameters, **dict.fromkeys(binary, b"")})
         case AskUnload(model=model, dependents=dependents):
             await control.unload(model, dependents)
+        case AskReplace(models=models):
+            await control.replace_models(models)
     return Done()
 
 

@@ -10,11 +10,13 @@ from runtimes.contract.codes import Code
 from server.errors import DeadlineExceeded, Overloaded, Unavailable, error_for
 from server.hosting.answering import MOST_QUESTIONS, Result
 from server.planes import IndexEntry
+from server.repository.served import ServedModel
 from server.routing.messages import (
     Answer,
     Ask,
     AskIndex,
     AskLoad,
+    AskReplace,
     AskStatistics,
     AskUnload,
     FromFrontend,
@@ -59,6 +61,10 @@ class RemoteControlPlane:
     async def unload(self, model: str, unload_dependents: bool) -> None:
         """Unload `model`."""
         await self._ask(AskUnload(model, unload_dependents), self._load_timeout)
+
+    async def replace_models(self, models: Sequence[ServedModel]) -> None:
+        """Serve just these models."""
+        await self._ask(AskReplace(tuple(models)), self._load_timeout)
 
     def answered(self, answer: Answer) -> None:
         """What the gateway says."""

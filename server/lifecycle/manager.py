@@ -132,6 +132,14 @@ class LifecycleManager:
             while (model := self._models.get(name)) is not None and not model.settled:
                 await model.changed.wait()
 
+    async def tried(self, names: Sequence[str]) -> None:
+        """Wait until all wanted versions of those models are READY or have failed once; what has to
+        go may still be there.
+        """
+        for name in names:
+            while (model := self._models.get(name)) is not None and not model.tried:
+                await model.changed.wait()
+
     async def stop(self) -> None:
         """Drain and end every version."""
         self._stopping = True

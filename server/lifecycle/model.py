@@ -161,6 +161,20 @@ class Model:
             for one in snapshots
         )  # fmt: skip
 
+    @property
+    def tried(self) -> bool:
+        """True where every wanted version is READY or has FAILED at least once."""
+        ended = (State.READY, State.FAILED)
+        return all(one.state in ended for one in self.loads.values() if self.is_aspired(one))
+
+    @property
+    def available(self) -> bool:
+        """True where a version from the place that the settings name is READY."""
+        return any(
+            one.state is State.READY and one.settings.origin == self.settings.origin
+            for one in self.loads.values()
+        )
+
     # ---- keeping it consistent -----------------------------------------------------------------
 
     def refresh(self) -> None:

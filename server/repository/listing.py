@@ -8,12 +8,16 @@ from pathlib import Path
 
 from server.repository.settings import ModelSettings
 
+MODEL_CONFIG = 0
+"""In place of a repository's number: the model config."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
     """One model as it lies in a repository.
 
-    `root` is the repository's resolved folder, `repository` its number from 1. Exactly one of
+    `root` is the repository's resolved folder, `repository` its number from 1. Of a model that a
+    model config names, `root` is its base path, and `repository` is MODEL_CONFIG. Exactly one of
     `settings` and `error` is set; an `error` is no reason to unload what was loaded before it.
     `settings_fingerprint` changes with the content of the files that the settings came from.
 
@@ -45,6 +49,11 @@ class ModelEntry:
     repository: int = 1
     due: float | None = None
 
+    @property
+    def folder(self) -> Path:
+        """The folder whose subfolders are the versions."""
+        return self.root if self.repository == MODEL_CONFIG else self.root / self.name
+
     def candidates(self, serving: Collection[int]) -> tuple[int, ...]:
         """The versions among which a version policy chooses while `serving` are loaded, ascending.
 
@@ -63,14 +72,21 @@ class RepositoryListing:
     directly in a repository and is no model, and why. `unreachable` gives, by its number from 1,
     why a repository could not be read this time; its models are then listed as they were last
     seen, so that nothing is unloaded on their account.
+
+    `trouble` is why the model config's file is not followed, "" where it is; `notes` say what in it
+    has no effect. `config_due` is when a change in it will be read, as ModelEntry.due.
     """
 
     models: Mapping[str, ModelEntry]
     shadowed: tuple[ModelEntry, ...] = ()
     ignored: tuple[str, ...] = ()
     unreachable: Mapping[int, str] = field(default_factory=dict)
+    trouble: str = ""
+    notes: tuple[str, ...] = ()
+    config_due: float | None = None
 
     @property
     def due(self) -> float | None:
         """When to look again though nothing changes, in seconds since the epoch; None: no need."""
-        return min((m.due for m in self.models.values() if m.due is not None), default=None)
+        dues = [self.config_due, *(model.due for model in self.models.values())]
+        return min((due for due in dues if due is not None), default=None)

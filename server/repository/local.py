@@ -1,4 +1,4 @@
-"""Reads model repositories that are local folders: which models and versions lie there."""
+"""Reads model repositories and base paths, local folders: which models and versions lie there."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from pathlib import Path
 
 from server.repository import model_folder
 from server.repository.artifacts import Artifact, find_artifact
+from server.repository.base_path import read_served
+from server.repository.batching_defaults import BatchingDefaults
 from server.repository.errors import RepositoryError
 from server.repository.files import confined, list_folder
-from server.repository.listing import ModelEntry, RepositoryListing
+from server.repository.listing import MODEL_CONFIG, ModelEntry, RepositoryListing
 from server.repository.model_folder import Look
 from server.repository.names import NAME_RULE, is_model_name, shown
 from server.repository.roots import Root, reach
+from server.repository.served import ServedModel
 from server.repository.settings_cache import SettingsCache
 from server.repository.survey import survey
 from server.repository.verify import verify
@@ -39,14 +42,17 @@ class ScanMemory:
 def scan(
     roots: Sequence[Path],
     *,
+    served: Sequence[ServedModel] = (),
+    batching: BatchingDefaults | None = None,
     now: float | None = None,
     quiet_period: float = 0.0,
     memory: ScanMemory | None = None,
 ) -> RepositoryListing:
-    """What lies in `roots`; the first of two models of one name wins.
+    """What is `served`, and what lies in `roots`; the first of two models of one name wins.
 
-    `now` is the time in seconds since the epoch, read from the clock where left out. A version
-    without a manifest must not have changed for `quiet_period` seconds.
+    `batching` is for models that say nothing of it. `now` is the time in seconds since the epoch,
+    read from the clock where left out. A version without a manifest must not have changed for
+    `quiet_period` seconds.
 
     A root that cannot be read raises RepositoryError at the first look; at a later one, known by
     its `memory`, the listing keeps its models and names it in `unreachable`. One bad model does
@@ -54,10 +60,14 @@ def scan(
     """
     memory = memory or ScanMemory()
     now = time.time() if now is None else now
-    pass_ = _Pass(memory, Look(now, quiet_period, memory.settings, memory.sights))
+    look = Look(now, quiet_period, memory.settings, memory.sights, batching)
+    pass_ = _Pass(memory, look)
+    before = memory.listing.models if memory.listing is not None else {}
+    for model in served:
+        pass_.models[model.name] = read_served(model, look, before.get(model.name))
     for number, given in enumerate(roots, start=1):
         pass_.add(number, given)
-    folders = {entry.root / entry.name for entry in pass_.models.values()}
+    folders = {entry.folder for entry in pass_.models.values()}
     memory.settings.keep_only(folders)
     memory.sights.keep_only(folders)
     memory.listing = RepositoryListing(
@@ -100,7 +110,7 @@ def is_unchanged(entry: ModelEntry, version: int) -> bool:
 
 def version_folder(entry: ModelEntry, version: int) -> Path:
     """Where `version` of the model lies, links not followed."""
-    return entry.root / entry.name / str(version)
+    return entry.folder / str(version)
 
 
 class _Pass:
@@ -162,7 +172,9 @@ class _Pass:
                 self.models[entry.name] = replace(entry, due=None)
 
     def _shadow(self, name: str, root: Path, number: int) -> None:
-        error = f"an earlier repository already has a model '{name}'"
+        known = self.models[name].repository
+        first = "the model config" if known == MODEL_CONFIG else "an earlier repository"
+        error = f"{first} already has a model '{name}'"
         self.shadowed.append(ModelEntry(name, root, None, error=error, repository=number))
 
     def _read(self, root: Root, name: str) -> ModelEntry | None:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from server.repository import model_yaml
 from server.repository.artifacts import ECHO
+from server.repository.batching_defaults import BatchingDefaults
 from server.repository.errors import RepositoryError
 from server.repository.files import confined, list_folder
-from server.repository.listing import ModelEntry
+from server.repository.listing import MODEL_CONFIG, ModelEntry
 from server.repository.names import NAME_RULE, VERSION_RULE, is_model_name, parse_version, shown
 from server.repository.samples import GOLDEN_FOLDER, WARMUP_FOLDER, sample_files
 from server.repository.settings_cache import SETTLE_SECONDS, SettingsCache
@@ -23,17 +24,19 @@ class Look:
     """The circumstances of one look at the repositories.
 
     `now` is in seconds since the epoch; a version without a manifest must not have changed for
-    `quiet_period` seconds. `settings` and `sights` are what earlier looks left.
+    `quiet_period` seconds. `settings` and `sights` are what earlier looks left. `batching` is for
+    models that say nothing of it.
     """
 
     now: float
     quiet_period: float = 0.0
     settings: SettingsCache = field(default_factory=SettingsCache)
     sights: Sights = field(default_factory=Sights)
+    batching: BatchingDefaults | None = None
 
 
 def read_model(root: Path, name: str, look: Look, repository: int = 1) -> ModelEntry:
-    """The model `name` of the resolved `root`, the repository of that number.
+    """The model `name` of the resolved `root`, the repository of that number or a base path.
 
     Problems end up in the entry's `error`; where the folder cannot be read at all, in its
     `unreachable` too.
@@ -41,7 +44,7 @@ def read_model(root: Path, name: str, look: Look, repository: int = 1) -> ModelE
     if not is_model_name(name):
         error = f"model name {shown(name)}: expected {NAME_RULE}"
         return ModelEntry(name, root, None, error=error, repository=repository)
-    folder = root / name
+    folder = root if repository == MODEL_CONFIG else root / name
     try:
         confined(root, folder)
         entries = list_folder(root, folder)
@@ -50,16 +53,23 @@ def read_model(root: Path, name: str, look: Look, repository: int = 1) -> ModelE
             name, root, None, error=refused.reason, unreachable=refused.reason,
             repository=repository,
         )  # fmt: skip
-    return _assemble(root, folder, entries, look, repository)
+    return _assemble(root, name, folder, entries, look, repository)
 
 
 def _assemble(
-    root: Path, folder: Path, entries: Sequence[DirEntry[str]], look: Look, repository: int
+    root: Path,
+    name: str,
+    folder: Path,
+    entries: Sequence[DirEntry[str]],
+    look: Look,
+    repository: int,
 ) -> ModelEntry:
     names = {entry.name for entry in entries}
     settle = min(SETTLE_SECONDS, look.quiet_period)
-    reading = look.settings.read(root, folder, names, look.now, settle)
+    reading = look.settings.read(root, folder, names, look.now, settle, name)
     settings, error = reading.settings, reading.error
+    if settings is not None and look.batching is not None:
+        settings = look.batching.applied_to(settings)
     folders, ignored = _version_folders(entries)
     found = look_at_versions(
         root, folders, look.sights, now=look.now, quiet_period=look.quiet_period,
@@ -76,7 +86,7 @@ def _assemble(
             settings, error = None, error or refused.reason
     dues = [due for due in (found.due, reading.due) if due is not None]
     return ModelEntry(
-        name=folder.name,
+        name=name,
         root=root,
         settings=settings,
         versions=tuple(found.whole),

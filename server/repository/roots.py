@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from server.repository.errors import RepositoryError
+from server.repository.listing import MODEL_CONFIG
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +27,24 @@ def reach(given: Path, number: int) -> Root:
 
     The reason tells it by its number, not by its path, because it may be shown to clients.
     """
+    return _open(given, number, f"model repository {number}")
+
+
+def reach_base(given: Path) -> Root:
+    """The base path of a model config's entry, as a root of its own; raises RepositoryError."""
+    return _open(given, MODEL_CONFIG, "its base path")
+
+
+def _open(given: Path, number: int, what: str) -> Root:
     try:
         real = given.resolve(strict=True)
         facts = real.stat()
     except FileNotFoundError:
-        raise RepositoryError(f"model repository {number} does not exist") from None
+        raise RepositoryError(f"{what} does not exist") from None
     except OSError as error:
-        raise RepositoryError(
-            f"model repository {number} cannot be opened: {error.strerror}"
-        ) from None
+        raise RepositoryError(f"{what} cannot be opened: {error.strerror}") from None
     except (RuntimeError, ValueError):
-        raise RepositoryError(f"model repository {number} cannot be opened") from None
+        raise RepositoryError(f"{what} cannot be opened") from None
     if not real.is_dir():
-        raise RepositoryError(f"model repository {number} is not a folder")
+        raise RepositoryError(f"{what} is not a folder")
     return Root(number, real, (facts.st_dev, facts.st_ino))

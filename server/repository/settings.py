@@ -50,7 +50,8 @@ class ModelSettings:
 
     `labels` are names for versions, which may not exist (yet). `keep_previous` asks that the
     version served before stays loaded for a rollback. `footprint_bytes` is the memory that one
-    worker needs, None where it is to be estimated.
+    worker needs, None where it is to be estimated. `origin` is "" in a model repository, else what
+    tells the folder of a model config's entry from that of another one.
     """
 
     name: str
@@ -74,3 +75,4 @@ class ModelSettings:
     swap: SwapPolicy = SwapPolicy.SURGE
     keep_previous: bool = False
     footprint_bytes: int | None = None
+    origin: str = ""

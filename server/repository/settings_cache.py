@@ -24,7 +24,7 @@ _READERS: Mapping[str, Callable[[str, str, LabelReader], ModelSettings]] = {
     triton_config.FILE_NAME: triton_config.parse_triton_config,
 }
 
-_Stamp = tuple[int, int, int, int] | None
+Stamp = tuple[int, int, int, int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,28 +44,38 @@ class SettingsReading:
 @dataclass(frozen=True, slots=True)
 class _Kept:
     reading: SettingsReading
-    stamps: Mapping[str, _Stamp]
+    stamps: Mapping[str, Stamp]
     trusted: bool
 
 
 class SettingsCache:
-    """The settings of all models as last read, by the model's folder. For one thread at a time."""
+    """The settings of all models as last read, by the model's folder and name. For one thread at a
+    time.
+    """
 
     def __init__(self) -> None:
-        self._kept: dict[Path, _Kept] = {}
+        self._kept: dict[tuple[Path, str], _Kept] = {}
 
     def read(
-        self, root: Path, folder: Path, names: Collection[str], now: float, settle: float
+        self,
+        root: Path,
+        folder: Path,
+        names: Collection[str],
+        now: float,
+        settle: float,
+        model: str = "",
     ) -> SettingsReading:
-        """The settings of the model in `folder`, whose entries are `names`.
+        """The settings of `model` (named as its folder where left out) in `folder`, whose entries
+        are `names`.
 
         Settings that were read before stay for `settle` seconds after a file of theirs changed. A
         file whose content is wrong is read again each time: it is short, and soon put right.
         """
         present = [name for name in _READERS if name in names]
-        before = self._kept.get(folder)
+        key = folder, model or folder.name
+        before = self._kept.get(key)
         if before is not None:
-            stamps = {name: _stamp(folder / name) for name in (*present, *before.stamps)}
+            stamps = {name: stamp_of(folder / name) for name in (*present, *before.stamps)}
             if before.trusted and stamps == before.stamps:
                 return before.reading
             settled = (
@@ -73,24 +83,24 @@ class SettingsCache:
             )
             if settled - settle <= now < settled and before.reading.settings is not None:
                 return replace(before.reading, due=settled)
-        kept = _read(root, folder, present, now)
-        self._kept[folder] = kept
+        kept = _read(root, folder, key[1], present, now)
+        self._kept[key] = kept
         return kept.reading
 
     def keep_only(self, folders: Collection[Path]) -> None:
         """Forget all models but those in `folders`."""
-        self._kept = {folder: kept for folder, kept in self._kept.items() if folder in folders}
+        self._kept = {key: kept for key, kept in self._kept.items() if key[0] in folders}
 
 
-def _read(root: Path, folder: Path, present: list[str], now: float) -> _Kept:
+def _read(root: Path, folder: Path, model: str, present: list[str], now: float) -> _Kept:
     # Stamped before reading: a change in between is then seen next time.
-    stamps = {name: _stamp(folder / name) for name in present}
+    stamps = {name: stamp_of(folder / name) for name in present}
     digest = blake2b(digest_size=16)
     read_labels = label_reader(root, folder)
 
     def recorded_labels(name: str) -> tuple[str, ...]:
         if is_file_name(name):
-            stamps[name] = _stamp(folder / name)
+            stamps[name] = stamp_of(folder / name)
         labels = read_labels(name)
         digest.update(repr((name, labels)).encode())
         return labels
@@ -102,9 +112,9 @@ def _read(root: Path, folder: Path, present: list[str], now: float) -> _Kept:
         if present:
             text = read_text(root, folder / present[0])
             digest.update(repr((present[0], text)).encode())
-            settings = _READERS[present[0]](text, folder.name, recorded_labels)
+            settings = _READERS[present[0]](text, model, recorded_labels)
         else:
-            settings = ModelSettings(name=folder.name)
+            settings = ModelSettings(name=model)
     except RepositoryError as refused:
         error = refused.reason
         digest.update(error.encode())
@@ -113,7 +123,7 @@ def _read(root: Path, folder: Path, present: list[str], now: float) -> _Kept:
     return _Kept(SettingsReading(settings, error, digest.hexdigest()), stamps, trusted)
 
 
-def _stamp(path: Path) -> _Stamp:
+def stamp_of(path: Path) -> Stamp:
     """What changes with a file: inode, size, mtime and ctime in ns; None where it is not there."""
     try:
         found = path.stat()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from google.protobuf import json_format, text_format
+from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from protos import model_config_pb2 as pb
@@ -15,9 +15,9 @@ from server.repository.files import LabelReader
 from server.repository.names import FILE_RULE, is_file_name, parse_version, shown
 from server.repository.settings import ModelSettings, VersionPolicy
 from server.repository.settings_check import MAX_WORKERS, problems
+from server.repository.text_proto import parse_text, refusal
 
 FILE_NAME = "config.pbtxt"
-MAX_REASONS = 20
 
 Tree = Mapping[str, "Tree | None"]
 
@@ -74,12 +74,7 @@ def parse_triton_config(text: str, model: str, read_labels: LabelReader) -> Mode
     nor max_batch_size are given, all three are left to the artifact. Raises RepositoryError.
     """
     config = pb.ModelConfig()
-    try:
-        text_format.Parse(text, config)
-    except text_format.ParseError as error:
-        line, column = error.GetLine(), error.GetColumn()
-        reason = str(error).removeprefix(f"{line}:{column} : ").splitlines()[0][:200]
-        raise _refusal([f"line {line}: {reason}" if line else reason]) from None
+    parse_text(text, config, FILE_NAME)
     return _checked(config, model, read_labels)
 
 
@@ -105,20 +100,14 @@ def _checked(config: pb.ModelConfig, model: str, read_labels: LabelReader) -> Mo
         f"field '{path}' is not supported" for path in _unsupported(config, _SUPPORTED, "")
     ]
     if unsupported:
-        raise _refusal(unsupported)
+        raise refusal(FILE_NAME, unsupported)
     try:
         settings = _settings(config, model, read_labels)
     except _Refused as error:
-        raise _refusal([str(error)]) from None
+        raise refusal(FILE_NAME, [str(error)]) from None
     if found := problems(settings):
-        raise _refusal(found)
+        raise refusal(FILE_NAME, found)
     return settings
-
-
-def _refusal(reasons: Sequence[str]) -> RepositoryError:
-    more = len(reasons) - MAX_REASONS
-    listed = [*reasons[:MAX_REASONS], *([f"and {more} more"] if more > 0 else [])]
-    return RepositoryError(f"{FILE_NAME}: {'; '.join(listed)}")
 
 
 def _unsupported(message: Message, tree: Tree, prefix: str) -> Iterator[str]:

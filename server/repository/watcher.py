@@ -147,7 +147,6 @@ def _folders(listing: RepositoryListing) -> list[Path]:
     """The models' folders, and those of versions that something is still missing from."""
     folders: list[Path] = []
     for entry in listing.models.values():
-        folder = entry.root / entry.name
-        folders.append(folder)
-        folders.extend(folder / str(version) for version in entry.incomplete)
+        folders.append(entry.folder)
+        folders.extend(entry.folder / str(version) for version in entry.incomplete)
     return folders

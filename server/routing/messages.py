@@ -16,6 +16,7 @@ import msgspec
 
 from runtimes.contract.tensor import Signature
 from server.planes import IndexEntry
+from server.repository.served import ServedModel
 from server.repository.settings import ModelSettings
 from server.statistics import ModelStatistics
 from server.telemetry.counts import Report
@@ -228,7 +229,13 @@ class AskUnload(_Message, frozen=True):
     dependents: bool
 
 
-Question = AskIndex | AskStatistics | AskLoad | AskUnload
+class AskReplace(_Message, frozen=True):
+    """Serve these models in place of all that the model config named."""
+
+    models: tuple[ServedModel, ...]
+
+
+Question = AskIndex | AskStatistics | AskLoad | AskUnload | AskReplace
 
 
 class Ask(_Message, frozen=True):

@@ -8,6 +8,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
+from server.repository.batching_defaults import BatchingDefaults
+from server.repository.served_set import ServedSet
 from server.repository.settings import ModelSettings
 from server.supply import Supply
 from server.telemetry.lifecycle import LifecycleMeter
@@ -34,9 +36,17 @@ def add(root: Path, model: str, *versions: int, yaml: str = "", artifact: str = 
 class World:
     """A supply over folders, and a lifecycle manager whose loads end when told to."""
 
-    def __init__(self, *roots: Path, quiet_period: float = 0.0) -> None:
+    def __init__(
+        self,
+        *roots: Path,
+        quiet_period: float = 0.0,
+        served: ServedSet | None = None,
+        batching: BatchingDefaults | None = None,
+    ) -> None:
         self.registry = CollectorRegistry()
-        self.supply = Supply(roots, 4, quiet_period, LifecycleMeter(self.registry))
+        self.supply = Supply(
+            roots, 4, quiet_period, LifecycleMeter(self.registry), served=served, batching=batching
+        )
         self.manager, self.loader, self.clock, self.history = make_manager(retries=0)
 
     async def look(self) -> list[dict[str, object]]:

@@ -102,7 +102,8 @@ def test_a_missing_repository_is_refused_and_says_how_to_get_one(captured):
     done = underway("serve")
 
     assert done.exit_code == 2
-    assert "model-repository: expected at least one folder; try `underway demo DIR`" in done.output
+    assert "model-repository: expected at least one folder, or --model-config-file" in done.output
+    assert "try `underway demo DIR`" in done.output
     assert captured == []
 
 
@@ -168,6 +169,22 @@ def test_several_repositories_and_interpreters_are_given_by_repeating_the_flag(c
 
     assert captured[0].model_repositories == (first, second)
     assert captured[0].runtime_pythons == {"onnx": "/x/python", "savedmodel": "/y/python=3"}
+
+
+def test_a_model_config_is_given_like_every_other_setting(captured, tmp_path):
+    config = tmp_path / "underway.yaml"
+    config.write_text("model_config_file: in-the-file\nenable_batching: true\n")
+    flags = ["--reload-folder", tmp_path, "--reload-folder", "/"]
+
+    underway("serve", "--config", config, *flags, "--allow-labels-of-unavailable-versions")
+    underway("serve", env={"UNDERWAY_MODEL_BASE_PATH": "/b", "UNDERWAY_MODEL_NAME": "b"})
+
+    first, second = captured
+    assert (first.model_config_file, first.enable_batching) == (Path("in-the-file"), True)
+    assert first.reload_folders == (tmp_path, Path("/"))
+    assert first.allow_labels_of_unavailable_versions
+    assert (second.model_base_path, second.model_name) == (Path("/b"), "b")
+    assert not second.enable_batching
 
 
 def test_several_repositories_and_interpreters_are_given_by_one_variable(captured, tmp_path):

@@ -199,3 +199,71 @@ def test_what_is_wrong_in_a_file_is_refused_and_named(write, text, reason):
 def test_a_file_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="cannot be read"):
         read(tmp_path / "none.yaml")
+
+
+# ---- models named one by one ---------------------------------------------------------------------
+
+
+def test_a_model_config_stands_in_for_a_repository(tmp_path):
+    assert not Settings((tmp_path,)).has_model_config
+    assert Settings((), model_config_file=tmp_path / "models.config").has_model_config
+    assert Settings((), model_base_path=tmp_path).has_model_config
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({}, "model-repository: expected at least one folder, or --model-config-file"),
+        (
+            {"model_config_file": Path("m"), "model_base_path": Path("b")},
+            "model-base-path: not together with --model-config-file",
+        ),
+        (
+            {"model_config_file": Path("m"), "model_name": "a"},
+            "model-name: only with --model-base-path",
+        ),
+        (
+            {"model_config_file": Path("m"), "model_control": ModelControl.EXPLICIT},
+            "model-control: not explicit with a model config",
+        ),
+        (
+            {"model_config_file": Path("m"), "reload_folders": (Path("/no/such/folder"),)},
+            "reload-folder: '/no/such/folder' is not a folder",
+        ),
+        (
+            {"model_base_path": Path("m"), "batching_parameters_file": Path("b")},
+            "batching-parameters-file: only with --enable-batching",
+        ),
+    ],
+)
+def test_a_model_config_that_cannot_work_is_refused(wrong, reason):
+    with pytest.raises(ConfigError) as error:
+        Settings((), **wrong)
+
+    assert reason in str(error.value)
+
+
+def test_folders_for_reloads_need_something_that_can_be_reloaded(tmp_path):
+    with pytest.raises(ConfigError, match="reload-folder: only with --model-config-file"):
+        Settings((tmp_path,), reload_folders=(tmp_path,))
+
+
+def test_a_config_file_may_name_the_model_config(write):
+    text = "model_config_file: models.config\nenable_batching: true\nreload_folder: [/a, /b]"
+
+    assert read(write(text)) == {
+        "model_config_file": "models.config", "enable_batching": True,
+        "reload_folder": ["/a", "/b"],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("model_config_file: 7", "model_config_file: expected a text"),
+        ("enable_batching: 1", "enable_batching: expected true or false"),
+    ],
+)
+def test_a_config_file_gives_them_in_their_own_kind(write, text, reason):
+    with pytest.raises(ConfigError, match=reason):
+        read(write(text))

@@ -9,9 +9,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from server.config import ModelControl
-from server.controlplane import MAX_LOOKS, ServingControlPlane
+from server.controlplane import ServingControlPlane
 from server.errors import InvalidArgument, NotFound, Unsupported
 from server.lifecycle.states import State
+from server.looking import MAX_LOOKS
 from server.planes import IndexEntry
 from server.repository.errors import RepositoryError
 from server.supply import Supply

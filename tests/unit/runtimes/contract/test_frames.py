@@ -51,7 +51,7 @@ MESSAGES: list[Message] = [
             inputs=(SPEC,),
             outputs=(TensorSpec("label", Datatype.BYTES, (-1,), optional=True),),
             max_batch_size=8,
-            batching=Batching(500),
+            batching=Batching(500, usual_rows=9),
             warmup=(WarmupSample("w", (TensorSpec("image", Datatype.FP32, (1, 2)),), "random", 3),),
             warmup_files=("/a.npz",),
             golden_files=("/b.npz", "/c.npz"),

@@ -16,6 +16,7 @@ from server.frontends.limits import FrontendLimits
 from server.frontends.rest import create_app
 from server.inference import InferenceRequest, InferenceResponse, check
 from server.planes import IndexEntry, ModelMetadata
+from server.repository.served import ServedModel
 from server.repository.settings import ModelSettings
 from server.statistics import BatchStatistics, Duration, ModelStatistics
 
@@ -125,6 +126,9 @@ class Planes:
 
     async def unload(self, model: str, unload_dependents: bool) -> None:
         self._order("unload", model, unload_dependents)
+
+    async def replace_models(self, models: Sequence[ServedModel]) -> None:
+        self._order("replace", *models)
 
     def _order(self, *order: object) -> None:
         if self.refusal is not None:

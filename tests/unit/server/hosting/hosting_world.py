@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from server.hosting.client import GatewayClient, attach
 from server.hosting.door import Door, Session
 from server.planes import IndexEntry
+from server.repository.served import ServedModel
 from server.routing.messages import Bounds, Welcome
 from server.statistics import Duration, ModelStatistics
 from tests.unit.server.routing.routing_world import World
@@ -29,6 +30,7 @@ class Control:
     hang: bool = False
     loaded: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)
     unloaded: list[tuple[str, bool]] = field(default_factory=list)
+    replaced: list[tuple[ServedModel, ...]] = field(default_factory=list)
     hanging: int = 0
     cancelled: int = 0
 
@@ -49,6 +51,10 @@ class Control:
     async def unload(self, model, unload_dependents) -> None:
         await self._call()
         self.unloaded.append((model, unload_dependents))
+
+    async def replace_models(self, models) -> None:
+        await self._call()
+        self.replaced.append(tuple(models))
 
     async def _call(self) -> None:
         if self.failure is not None:

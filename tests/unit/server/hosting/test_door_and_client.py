@@ -25,6 +25,8 @@ from server.hosting import answering
 from server.hosting.client import attach
 from server.lifecycle.states import State
 from server.planes import IndexEntry
+from server.repository.served import ServedModel
+from server.repository.settings import VersionPolicy
 from server.routing.messages import Applied, Hello
 from tests.unit.server.hosting.hosting_world import WELCOME, Gateway, until
 
@@ -106,6 +108,8 @@ async def test_what_was_counted_is_there_after_gathering_and_after_the_end(gatew
     assert gateway.recorders.statistics("m", 1).fail.count == 2
 
 
+SERVED = ServedModel("m", "/m", "onnx", VersionPolicy(None, (1, 3)), {"stable": 1})
+
 # ---- control calls -------------------------------------------------------------------------------
 
 
@@ -117,9 +121,11 @@ async def test_control_calls_are_answered_by_the_gateway(gateway):
         assert (totals.name, totals.version, totals.success.ns) == ("m", 7, 30)
         await client.control.load("m", {"config": "{}", "n": 1, "b": True, "file:x": b"weights"})
         await client.control.unload("m", True)
+        await client.control.replace_models([SERVED, ServedModel("n", "/n")])
 
     assert gateway.control.loaded == [("m", {"config": "{}", "n": 1, "b": True, "file:x": b""})]
     assert gateway.control.unloaded == [("m", True)]
+    assert gateway.control.replaced == [(SERVED, ServedModel("n", "/n"))]
 
 
 @pytest.mark.parametrize(

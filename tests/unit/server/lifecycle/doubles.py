@@ -121,8 +121,8 @@ class UsedManager(LifecycleManager):
         return Use(self.table, load, pool)
 
 
-def make_manager(retries=2, drain_timeout=30.0):
-    loader, clock = FakeLoader(), Clock()
+def make_manager(retries=2, drain_timeout=30.0, loader=None):
+    loader, clock = loader or FakeLoader(), Clock()
     history = History(LifecycleMeter(CollectorRegistry()))
     publisher = Publisher(lambda frontend, report: None)
     manager = UsedManager(
