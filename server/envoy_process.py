@@ -35,7 +35,7 @@ def missing() -> str | None:
     if "LD_PRELOAD" not in _environment():
         return (
             "this Python has no shared library (libpython); use one that was built with "
-            "--enable-shared, as those of distributions and container images are"
+            "--enable-shared, as that of the official container images is"
         )
     return None
 

@@ -7,8 +7,7 @@ any answer is told by headers alone.
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import aclosing
 from typing import TypeVar
 
@@ -28,17 +27,17 @@ from server.frontends.calls import (
     StreamHandler,
     as_serving_error,
 )
-from server.frontends.calls_edge import LazyMetadata, deadline_in, until_set
+from server.frontends.calls_edge import until_set
 from server.frontends.disconnect import CancelWhenGone
 from server.frontends.grpc_frames import (
     ACCEPTED,
     Frame,
     Frames,
-    check_encoding,
     framed,
     plain_message,
     unpacked,
 )
+from server.frontends.grpc_head import CONTENT_TYPE, CallHead, RawHeaders
 from server.frontends.grpc_incoming import Incoming
 from server.frontends.grpc_status import status_fields
 from server.frontends.limits import FrontendLimits, answer_too_large_message
@@ -46,18 +45,12 @@ from server.frontends.polled import PolledReceive
 
 T = TypeVar("T")
 
-RawHeaders = Mapping[bytes, bytes]
-
-CONTENT_TYPE = b"application/grpc"
 _HEADERS = [
     (b"content-type", CONTENT_TYPE),
     (b"grpc-accept-encoding", ",".join(ACCEPTED).encode()),
 ]
 _START = {"type": "http.response.start", "status": 200, "headers": _HEADERS, "trailers": True}
 _OK = {"type": "http.response.trailers", "headers": [(b"grpc-status", b"0")]}
-
-_TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
-_SECONDS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 
 
 class GrpcAsgi:
@@ -102,7 +95,7 @@ class GrpcAsgi:
         handler = self._unary.get(scope["path"])
         if handler is None:
             raise Unsupported(f"unknown method {scope['path'][:200]}")
-        call = _Call(scope, headers)
+        call = CallHead(scope, headers)
         event = await receive()
         payload = plain_message(event, self._max_bytes)
         if payload is None:
@@ -141,7 +134,7 @@ class GrpcAsgi:
     ) -> None:  # fmt: skip
         answering = _Answering(send)
         try:
-            call = _Call(scope, headers)
+            call = CallHead(scope, headers)
             incoming = Incoming(PolledReceive(receive), call.encoding, self._max_bytes)
             with CancelWhenGone(incoming.until_gone, 0.0):
                 work = self._work(handler, incoming.messages(), call.context, answering)
@@ -197,46 +190,6 @@ class _Answering:
         if not self._begun:
             self._begun = True
             await self._send(_START)
-
-
-class _Call:
-    """What the head of a call says. Raises InvalidArgument or Unsupported for what cannot be one.
-
-    `seconds` is the time the client gives, None for any.
-    """
-
-    __slots__ = ("context", "encoding", "seconds")
-
-    def __init__(self, scope: Scope, headers: RawHeaders) -> None:
-        if scope["method"] != "POST":
-            raise InvalidArgument("a call is a POST")
-        if headers.get(b"te") != b"trailers":
-            raise InvalidArgument("a call needs the header 'te: trailers'")
-        self.encoding = headers.get(b"grpc-encoding", b"").decode("latin-1")
-        check_encoding(self.encoding)
-        self.seconds = _timeout(headers)
-
-        def read() -> list[tuple[str, str]]:
-            return [
-                (key.decode("latin-1"), value.decode("latin-1"))
-                for key, value in scope["headers"]
-                if not key.endswith(b"-bin")
-            ]
-
-        self.context = CallContext(LazyMetadata(read), deadline_in(self.seconds))
-
-
-def _timeout(headers: RawHeaders) -> float | None:
-    given = headers.get(b"grpc-timeout")
-    if given is None:
-        return None
-    found = _TIMEOUT.fullmatch(given)
-    if found is None:
-        raise InvalidArgument(
-            "grpc-timeout: expected up to 8 digits and one of H, M, S, m, u and n, got "
-            f"'{given[:32].decode('latin-1')}'"
-        )
-    return int(found[1]) * _SECONDS[found[2]]
 
 
 async def _in_time(work: Awaitable[T], seconds: float | None) -> T:

@@ -42,7 +42,7 @@ def server(demo_repository: Path, tmp_path_factory, carriers) -> Iterator[Server
     labelled = tensor("colour", "FP32", -1, 3, labels=["red", "green", "blue"])
     add_echo(root, "labelled", inputs=[tensor("x", "FP32", -1, 3)], outputs=[labelled])
     # No second attempt: the broken model shall be seen broken, not on its way again.
-    with serving(demo_repository, root, arguments=(*frontends, "--load-retries", "0")) as started:
+    with serving(demo_repository, root, arguments=(*carriers, "--load-retries", "0")) as started:
         yield started
 
 
