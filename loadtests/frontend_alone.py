@@ -9,6 +9,7 @@ from a bare `grpc.aio`. docs/performance.md says how to profile it.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import struct
@@ -78,6 +79,7 @@ class Mirror:
         return []
 
 
+@functools.cache
 def _signature(model: str) -> Signature:
     shape = (-1, *SHAPES[model][1:])
     spec = (TensorSpec(name, Datatype.FP32, shape) for name in ("x", "y"))

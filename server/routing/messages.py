@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import msgspec
 
-from runtimes.contract.tensor import Signature
+from runtimes.contract.tensor import NamedSignature
 from server.planes import IndexEntry
 from server.repository.served import ServedModel
 from server.repository.settings import ModelSettings
 from server.statistics import ModelStatistics
 from server.telemetry.counts import Report
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Both sides are of one release; a frontend of another one must not be let in."""
 
 Parameter = str | bool | int
@@ -68,14 +68,13 @@ class Welcome(_Message, frozen=True):
 class LoadAdded(_Message, frozen=True):
     """A load that can be routed to; `load` is its number, never used again.
 
-    `max_batch_size` is 0 without a batch dimension.
+    Of its `signatures`, never none, the first is the default.
     """
 
     load: int
     version: int
     runtime: str
-    signature: Signature
-    max_batch_size: int
+    signatures: tuple[NamedSignature, ...]
     settings: ModelSettings
 
 
