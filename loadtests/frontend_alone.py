@@ -14,6 +14,7 @@ import json
 import os
 import struct
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, cast
@@ -25,6 +26,7 @@ from protos import inference_pb2 as pb
 from runtimes.contract.messages import Timings
 from runtimes.contract.tensor import Datatype, Signature, Tensor, TensorSpec, byte_size
 from server.envoy_process import become_envoy
+from server.exchange import Exchange
 from server.frontends.grpc import GrpcFrontend
 from server.frontends.grpc_asgi import GrpcAsgi
 from server.frontends.http_server import HttpServer
@@ -39,6 +41,7 @@ from server.memory import keep_freed_memory
 from server.planes import ControlPlane, ModelMetadata
 from server.repository.settings import ModelSettings
 from server.statistics import ModelStatistics
+from server.telemetry.tally import VersionTally
 
 NO_CONTROL = cast(ControlPlane, None)  # nobody asks it
 SHAPES = {"small": (1, 1, 8, 8), "image": (1, 3, 224, 224)}
@@ -46,13 +49,21 @@ MAX_BATCH = 64
 
 
 class Mirror:
-    """A data plane whose models give their one input back."""
+    """A data plane whose models give their one input back, and which counts like a real one."""
 
-    async def infer(self, request: InferenceRequest, protocol: str) -> InferenceResponse:
+    def __init__(self) -> None:
+        self._tally = VersionTally()
+
+    def exchange(self, protocol: str, model: str = "", version: str = "") -> Exchange:
+        """Counted when it ends."""
+        return Exchange(protocol, self._tally.ended, model, version)
+
+    async def infer(self, request: InferenceRequest, exchange: Exchange) -> InferenceResponse:
         """The input of `request` as output `y`."""
         check(request, _signature(request.model), MAX_BATCH)
         (x,) = request.inputs
         y = Tensor("y", x.datatype, x.shape, x.data)
+        exchange.sent_ns = exchange.received_ns = time.monotonic_ns()
         return InferenceResponse(request.model, "1", request.id, (y,), Timings())
 
     def live(self) -> bool:

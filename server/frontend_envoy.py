@@ -19,7 +19,7 @@ from server.envoy_process import DOOR
 from server.frontends.calls import Servicer, service_names
 from server.frontends.grpc_asgi import GrpcAsgi
 from server.frontends.health import HealthServicer
-from server.frontends.limits import FrontendLimits
+from server.frontends.limits import limits_of
 from server.frontends.one_door import OneDoor
 from server.frontends.open_inference.servicer import OpenInferenceServicer
 from server.frontends.reflection import ReflectionServicer
@@ -64,7 +64,7 @@ class EnvoyFrontend:
         welcome = client.welcome
         configure_logs(welcome.log_level, welcome.log_format)
         structlog.contextvars.bind_contextvars(frontend=welcome.number)
-        limits = FrontendLimits(welcome.max_message_bytes, welcome.server_version)
+        limits = limits_of(welcome)
         inference = OpenInferenceServicer(client.data, client.control, limits)
         self._health = HealthServicer(client.data, service_names([inference]))
         known: list[Servicer] = [inference, self._health]

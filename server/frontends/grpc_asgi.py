@@ -7,7 +7,7 @@ any answer is told by headers alone.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import aclosing
 from typing import TypeVar
 
@@ -81,17 +81,20 @@ class GrpcAsgi:
         if (stream := self._streams.get(path)) is not None:
             return await self._converse(stream, scope, headers, receive, send)
         try:
-            reply = await self._answer(scope, headers, receive)
+            reply, trailing = await self._answer(scope, headers, receive)
         except Exception as error:
             return await _refuse(as_serving_error(error, path), send)
         await send(_START)
         await send({"type": "http.response.body", "body": framed(reply)})
-        await send(_OK)
+        await send(_with_trailing(trailing) if trailing else _OK)
         return None
 
     # ---- one message each way ------------------------------------------------------------------
 
-    async def _answer(self, scope: Scope, headers: RawHeaders, receive: Receive) -> bytes:
+    async def _answer(
+        self, scope: Scope, headers: RawHeaders, receive: Receive
+    ) -> tuple[bytes, Mapping[str, str]]:
+        """The answer, and what goes behind it."""
         handler = self._unary.get(scope["path"])
         if handler is None:
             raise Unsupported(f"unknown method {scope['path'][:200]}")
@@ -105,7 +108,7 @@ class GrpcAsgi:
             work = handler(payload, call.context)
             reply = await (work if call.seconds is None else _in_time(work, call.seconds))
         self._check_reply(reply)
-        return reply
+        return reply, call.context.trailing
 
     async def _only_frame(self, event: Message, receive: Receive) -> Frame:
         """The one message of a body that begins with `event`."""
@@ -201,6 +204,11 @@ async def _in_time(work: Awaitable[T], seconds: float | None) -> T:
         if not limit.expired():
             raise
         raise DeadlineExceeded("the call's deadline has passed") from None
+
+
+def _with_trailing(trailing: Mapping[str, str]) -> Message:
+    fields = [(name.encode(), value.encode()) for name, value in trailing.items()]
+    return {**_OK, "headers": [(b"grpc-status", b"0"), *fields]}
 
 
 async def _refuse(error: ServingError, send: Send) -> None:

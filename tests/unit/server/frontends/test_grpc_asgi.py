@@ -27,8 +27,8 @@ STREAM = PREFIX + "ModelStreamInfer"
 WATCH = "/grpc.health.v1.Health/Watch"
 
 
-def _app(planes, stopping=None):
-    limits = FrontendLimits(max_message_bytes=LIMIT, disconnect_check_s=0.0)
+def _app(planes, stopping=None, **limits):
+    limits = FrontendLimits(max_message_bytes=LIMIT, disconnect_check_s=0.0, **limits)
     servicers = [OpenInferenceServicer(planes, planes, limits), HealthServicer(planes, [])]
     return GrpcAsgi(servicers, limits, stopping or asyncio.Event())
 
@@ -43,7 +43,9 @@ def _replies(ends):
 
 async def test_an_inference_comes_back_with_its_status_in_the_trailers():
     body = _body(infer_message(id_="r"))
-    ends = await Ends([body[:3], body[3:]]).call(_app(Planes(outputs=(y(1, 2, 3),))), INFER)
+    ends = await Ends([body[:3], body[3:]]).call(
+        _app(Planes(outputs=(y(1, 2, 3),)), server_timing=False), INFER
+    )
 
     (reply,) = _replies(ends)
     assert pb.ModelInferResponse.FromString(reply).id == "r"
@@ -131,6 +133,12 @@ async def test_a_response_over_the_limit_is_refused_by_the_settings_name():
 def test_only_calls_are_taken(version, kind, is_call):
     headers = {**HEADERS, b"content-type": kind}
     assert GrpcAsgi.takes({"http_version": version}, headers) == is_call
+
+
+async def test_what_a_handler_has_besides_its_answer_goes_into_the_trailers():
+    ends = await Ends([_body()]).call(_app(Planes(), server_timing=True), INFER)
+    assert ends.status["grpc-status"] == "0"
+    assert "compute" in ends.status["server-timing"]
 
 
 # ---- deadlines and clients that leave ------------------------------------------------------------
