@@ -59,7 +59,7 @@ $(VENV)/.demo: pyproject.toml requirements/constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.dev: $(VENV)/.demo
 	@echo "Installing the tools for tests ..."
-	@$(BIN)/python -m pip install $(PIP_FLAGS) -c requirements/constraints.txt -e '.[server,torch,tensorflow,onnx,demo,dev]'
+	@$(BIN)/python -m pip install $(PIP_FLAGS) -c requirements/constraints.txt -e '.[server,envoy,torch,tensorflow,onnx,demo,dev]'
 	@touch $@
 
 $(VENV)/.loadtests: $(VENV)/.dev
