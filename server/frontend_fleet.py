@@ -58,8 +58,9 @@ class FrontendsOutside:
         command = [sys.executable, "-P", "-m", "server.frontend_process", path]
         environment = {"PYTHONPATH": str(Path(server.__file__).parents[1])}
         self._fleet = FrontendFleet(
-            command, environment, self._count, self._settings.silence_timeout
-        )
+            command, environment, self._count, self._settings.silence_timeout,
+            self._recorders.frontend_restarted,
+        )  # fmt: skip
         try:
             await self._fleet.start(START_TIMEOUT)
         except FrontendStartError as error:

@@ -16,6 +16,9 @@ from server.telemetry.counts import OK, PROTOCOLS, ProtocolCounts
 from server.telemetry.histograms import add_latency
 from server.telemetry.totals import LABELS, UNKNOWN, Totals
 
+REJECTIONS = ("rows", "bytes", "model_rows", "model_bytes", "worker", "queue")
+"""What there can be too much of."""
+
 
 def request_metrics(totals: Totals) -> Iterator[Metric]:
     """The families of all requests."""
@@ -50,7 +53,7 @@ def _outcomes(totals: Totals) -> Iterator[Metric]:
             for outcome, latency in counts.outcomes.items():
                 requests.add_metric((*one.names, protocol, outcome), latency.count)
                 add_latency(duration, (*one.names, protocol, outcome), latency)
-        for reason, count in one.counts.rejected.items():
+        for reason, count in (dict.fromkeys(REJECTIONS, 0) | one.counts.rejected).items():
             rejected.add_metric((*one.names, reason), count)
     for protocol, by_code in totals.unknown.items():
         for code, count in by_code.items():

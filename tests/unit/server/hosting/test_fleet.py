@@ -32,7 +32,9 @@ class Fleet(Gateway):
 
     def __init__(self, program: str, count: int = 2, silence: float = 60.0) -> None:
         super().__init__()
-        self.fleet = FrontendFleet([sys.executable, "-c", program, self.path], {}, count, silence)
+        self.replaced: list[str] = []
+        command = [sys.executable, "-c", program, self.path]
+        self.fleet = FrontendFleet(command, {}, count, silence, self.replaced.append)
         self.door._came, self.door._went = self.fleet.came, self.fleet.went
 
     @property
@@ -70,6 +72,7 @@ async def test_one_that_dies_is_replaced_and_the_other_is_left_alone():
 
         await until(lambda: len(made.pids) == 2 and doomed not in made.pids)
         assert other in made.pids
+        assert made.replaced == ["signal"]
 
 
 async def test_a_frontend_that_cannot_start_fails_the_start_with_how_it_ended():

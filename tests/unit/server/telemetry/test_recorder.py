@@ -208,6 +208,21 @@ def test_restarts_of_workers_are_counted_by_reason(world):
     assert world.sample("underway_worker_restarts_total", reason="signal") == 2
 
 
+def test_restarts_of_frontends_are_counted_by_reason(world):
+    world.recorders.frontend_restarted("hung")
+
+    name = "underway_frontend_restarts_total"
+    assert world.registry.get_sample_value(name, {"reason": "hung"}) == 1
+    assert world.registry.get_sample_value(name, {"reason": "exit"}) == 0
+
+
+def test_what_may_go_wrong_is_counted_from_zero(world):
+    for reason in ("hung", "signal", "exit"):
+        assert world.sample("underway_worker_restarts_total", reason=reason) == 0
+    for reason in ("rows", "bytes", "model_rows", "model_bytes", "worker", "queue"):
+        assert world.sample("underway_requests_rejected_total", reason=reason) == 0
+
+
 @pytest.mark.parametrize(
     ("ns", "bound"), [(0, "0.0001"), (100_000, "0.0001"), (100_001, "0.00025")]
 )
