@@ -11,11 +11,13 @@ from prometheus_client.core import (
     Metric,
 )
 
+from runtimes.contract.codes import Code
 from server.exchange import STAGES
 from server.telemetry.counts import OK, PROTOCOLS, ProtocolCounts
 from server.telemetry.histograms import add_latency
 from server.telemetry.totals import LABELS, UNKNOWN, Totals
 
+OUTCOMES = frozenset((OK, *(code.value for code in Code)))
 REJECTIONS = ("rows", "bytes", "model_rows", "model_bytes", "worker", "queue")
 """What there can be too much of."""
 
@@ -47,9 +49,9 @@ def _outcomes(totals: Totals) -> Iterator[Metric]:
     for one in totals.versions:
         for protocol in dict.fromkeys((*PROTOCOLS, *one.counts.protocols)):
             counts = one.counts.protocols.get(protocol, _NONE)
-            # What is sure to come is there from the start, so that its first increase is one.
-            if OK not in counts.outcomes:
-                requests.add_metric((*one.names, protocol, OK), 0)
+            # All are there from the start: Prometheus sees no increase in a new series.
+            for outcome in OUTCOMES - counts.outcomes.keys():
+                requests.add_metric((*one.names, protocol, outcome), 0)
             for outcome, latency in counts.outcomes.items():
                 requests.add_metric((*one.names, protocol, outcome), latency.count)
                 add_latency(duration, (*one.names, protocol, outcome), latency)
