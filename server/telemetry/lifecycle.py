@@ -67,8 +67,10 @@ class LifecycleMeter:
         self._changed.labels(model).inc()
 
     def _begin(self, model: str) -> None:
-        """Show counters at 0 before they count: Prometheus sees no increase in a new series."""
+        """Show counts at 0 before there is one: Prometheus sees no increase in a new series."""
         self._changed.labels(model)
+        for phase in PHASES.values():
+            self._phase.labels(model, phase)
         for phase, kinds in FAILURES.items():
             for kind in kinds:
                 self._failures.labels(model, phase, kind)

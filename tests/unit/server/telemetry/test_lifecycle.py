@@ -79,7 +79,7 @@ def test_a_failure_is_counted_with_the_phase_it_happened_in(meter, registry, sta
     labels = {"model": "m", "phase": phase}
     of_memory = {**labels, "reason": "memory"}
     assert registry.get_sample_value("underway_load_failures_total", of_memory) == 1
-    assert registry.get_sample_value("underway_swap_phase_seconds_count", labels) is None
+    assert not registry.get_sample_value("underway_swap_phase_seconds_count", labels)
 
 
 def test_failures_and_changes_are_counted_from_zero_once_a_model_is_loaded(meter, registry):
