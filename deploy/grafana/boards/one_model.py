@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from deploy.grafana.boards import choices as c
 from deploy.grafana.boards.board import Board
-from deploy.grafana.boards.panels import heat, lines, number, of_limit
+from deploy.grafana.boards.panels import heat, lines, number
+from deploy.grafana.boards.shared import (
+    CPU,
+    DURATION,
+    MEMORY,
+    QUANTILES,
+    REQUESTS,
+    STAGE,
+    failing,
+    latency_now,
+    nearest_limit,
+    refused,
+    requests,
+)
 
-REQUESTS = "underway_requests_total"
-DURATION = "underway_request_duration_seconds"
-STAGE = "underway_stage_duration_seconds"
 ANSWERED = f'{c.VERSION}, outcome="OK"'
 BY_VERSION = "{{version}}"
 
@@ -24,23 +34,12 @@ def filling(metric: str) -> str:
 
 
 NOW = [
-    number("Requests", "reqps", c.rate(REQUESTS, c.VERSION)),
-    number(
-        "Failing",
-        "percentunit",
-        c.share(c.rate(REQUESTS, f"{c.VERSION}, {c.FAULTS}"), c.rate(REQUESTS, c.VERSION)),
-        about="What the server is to blame for: INTERNAL, UNAVAILABLE, DEADLINE_EXCEEDED.",
-        steps={0.01: "orange", 0.05: "red"},
-    ),
-    number("p50", "s", c.quantile(0.5, DURATION, ANSWERED), about="Of answered requests."),
-    number("p99", "s", c.quantile(0.99, DURATION, ANSWERED), about="Of answered requests."),
+    requests(c.VERSION, 4),
+    failing(c.VERSION, 4),
+    latency_now(0.5, c.VERSION, 4),
+    latency_now(0.99, c.VERSION, 4),
     number("Rows", "rowsps", c.rate("underway_rows_total", c.VERSION)),
-    number(
-        "In flight over limit",
-        "percentunit",
-        f"max(underway_in_flight_limit_ratio{{{c.VERSION}}})",
-        steps=of_limit(),
-    ),
+    nearest_limit(c.VERSION, 4),
 ]
 
 TRAFFIC = [
@@ -54,7 +53,8 @@ TRAFFIC = [
         "Latency by version",
         "s",
         *((c.quantile(q, DURATION, ANSWERED, "version"), f"{BY_VERSION} p{q * 100:g}")
-          for q in (0.5, 0.95, 0.99)),
+          for q in QUANTILES),
+        exemplars=True,
         width=12,
     ),
     heat("Latency", "s", filling(f"{DURATION}_bucket{{{ANSWERED}}}")),
@@ -92,21 +92,16 @@ BATCHES = [
           (f"sum(underway_pending_rows{{{c.MODEL}}})", "rows")),
     lines("Bytes of their inputs", "bytes",
           (f"sum(underway_pending_bytes{{{c.MODEL}}})", "bytes")),
-    lines(
-        "Refused by reason",
-        "reqps",
-        (c.rate("underway_requests_rejected_total", c.VERSION, "reason"), "{{reason}}"),
-        stacked=True,
-    ),
+    refused(c.VERSION),
 ]  # fmt: skip
 
 WORKERS = [
     lines("Workers", "short", (worker("underway_workers"), BY_VERSION), width=6),
     lines("CPUs", "short",
-          (c.rate("underway_worker_cpu_seconds_total", c.VERSION, "version"), BY_VERSION),
+          (c.rate(CPU, c.VERSION, "version"), BY_VERSION),
           width=6),
     lines("Memory", "bytes",
-          (worker("underway_worker_proportional_memory_bytes"), BY_VERSION), width=6),
+          (worker(MEMORY), BY_VERSION), width=6),
     lines(
         "Replaced by reason",
         "short",

@@ -5,35 +5,33 @@ from __future__ import annotations
 from deploy.grafana.boards import choices as c
 from deploy.grafana.boards.board import Board
 from deploy.grafana.boards.panels import grid, lines, number, of_limit
+from deploy.grafana.boards.shared import (
+    CPU,
+    DURATION,
+    MEMORY,
+    QUANTILES,
+    REQUESTS,
+    STAGE,
+    failed_versions,
+    failing,
+    latency_now,
+    nearest_limit,
+    ready_versions,
+    refused,
+    requests,
+)
 
-REQUESTS = "underway_requests_total"
-STATE = "underway_model_version_state"
-DURATION = "underway_request_duration_seconds"
 ANSWERED = f'{c.MODEL}, outcome="OK"'
 KEY = "instance, model, version, runtime"
 OURS = "* on (job, instance) underway_build_info"
 """Leaves out other programs, which have metrics of the same name about themselves."""
 
 NOW = [
-    number("Requests", "reqps", c.rate(REQUESTS, c.MODEL), width=3),
-    number(
-        "Failing",
-        "percentunit",
-        c.share(c.rate(REQUESTS, f"{c.MODEL}, {c.FAULTS}"), c.rate(REQUESTS, c.MODEL)),
-        about="What the server is to blame for: INTERNAL, UNAVAILABLE, DEADLINE_EXCEEDED.",
-        steps={0.01: "orange", 0.05: "red"},
-        width=3,
-    ),
-    number("p99", "s", c.quantile(0.99, DURATION, ANSWERED), about="Of answered requests.",
-           width=3),
-    number("Ready versions", "short", f'sum({STATE}{{{c.MODEL}, state="READY"}})', width=3),
-    number(
-        "Failed versions",
-        "short",
-        f'sum({STATE}{{{c.MODEL}, state="FAILED"}}) or vector(0)',
-        steps={1: "red"},
-        width=3,
-    ),
+    requests(c.MODEL, 3),
+    failing(c.MODEL, 3),
+    latency_now(0.99, c.MODEL, 3),
+    ready_versions(c.MODEL, 3),
+    failed_versions(c.MODEL, 3),
     number(
         "Workers replaced, 1 h",
         "short",
@@ -41,14 +39,7 @@ NOW = [
         steps={0.5: "orange", 5: "red"},
         width=3,
     ),
-    number(
-        "In flight over limit",
-        "percentunit",
-        f"max(underway_in_flight_limit_ratio{{{c.MODEL}}})",
-        about="Of the version that is nearest to a limit. At 100 % requests are refused.",
-        steps=of_limit(),
-        width=3,
-    ),
+    nearest_limit(c.MODEL, 3),
     number(
         "Memory",
         "percentunit",
@@ -72,7 +63,7 @@ TRAFFIC = [
     lines(
         "Latency",
         "s",
-        *((c.quantile(q, DURATION, ANSWERED), f"p{q * 100:g}") for q in (0.5, 0.95, 0.99)),
+        *((c.quantile(q, DURATION, ANSWERED), f"p{q * 100:g}") for q in QUANTILES),
         about="Of answered requests, all models together.",
     ),
 ]  # fmt: skip
@@ -81,7 +72,7 @@ LOAD = [
     lines(
         "p95 of the wait in the queue",
         "s",
-        (c.quantile(0.95, "underway_stage_duration_seconds", f'{c.MODEL}, stage="queue"', "model"),
+        (c.quantile(0.95, STAGE, f'{c.MODEL}, stage="queue"', "model"),
          "{{model}}"),
     ),
     lines(
@@ -90,12 +81,7 @@ LOAD = [
         (f"max by (model) (underway_in_flight_limit_ratio{{{c.MODEL}}})", "{{model}}"),
         top=1,
     ),
-    lines(
-        "Refused by reason",
-        "reqps",
-        (c.rate("underway_requests_rejected_total", c.MODEL, "reason"), "{{reason}}"),
-        stacked=True,
-    ),
+    refused(c.MODEL),
 ]  # fmt: skip
 
 VERSIONS = [
@@ -106,7 +92,7 @@ VERSIONS = [
             ("Requests/s", "reqps", c.rate(REQUESTS, c.MODEL, KEY)),
             ("p95", "s", c.quantile(0.95, DURATION, ANSWERED, KEY)),
             ("Memory", "bytes",
-             f"sum by ({KEY}) (underway_worker_proportional_memory_bytes{{{c.MODEL}}})"),
+             f"sum by ({KEY}) ({MEMORY}{{{c.MODEL}}})"),
             ("Load", "s", f"max by ({KEY}) (underway_version_load_seconds{{{c.MODEL}}})"),
             ("Warm-up", "s", f"max by ({KEY}) (underway_version_warm_up_seconds{{{c.MODEL}}})"),
         ],
@@ -118,7 +104,7 @@ MACHINE = [
     lines(
         "CPUs",
         "short",
-        (c.rate("underway_worker_cpu_seconds_total", c.MODEL, "model"), "{{model}}"),
+        (c.rate(CPU, c.MODEL, "model"), "{{model}}"),
         (f"sum(rate(process_cpu_seconds_total{{{c.SERVER}}}[$__rate_interval]) {OURS})", "gateway"),
         stacked=True,
         about="CPU seconds per second: workers by model, and the gateway's process.",
@@ -126,7 +112,7 @@ MACHINE = [
     lines(
         "Memory",
         "bytes",
-        (f"sum by (model) (underway_worker_proportional_memory_bytes{{{c.MODEL}}})", "{{model}}"),
+        (f"sum by (model) ({MEMORY}{{{c.MODEL}}})", "{{model}}"),
         (f"sum(process_resident_memory_bytes{{{c.SERVER}}} {OURS})", "gateway"),
         stacked=True,
         about="What workers share counts once.",

@@ -6,6 +6,8 @@ A panel is 24 units wide at most; units of values are Grafana's names ("s", "byt
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from string import ascii_uppercase
+from typing import Protocol, Self, TypeVar
 
 from grafana_foundation_sdk.builders import (
     bargauge,
@@ -46,16 +48,13 @@ def lines(
     stacked: bool = False,
     by_runtime: bool = False,
     top: float | None = None,
+    exemplars: bool = False,
 ) -> timeseries.Panel:
-    """Values over time. `top` is the largest value there can be."""
+    """Values over time. `top` is the largest value there can be; `exemplars` are single requests
+    that have a trace, as points.
+    """
     panel = (
-        timeseries.Panel()
-        .title(title)
-        .description(about)
-        .datasource(SOURCE)
-        .span(width)
-        .height(TALL)
-        .unit(unit)
+        _begun(timeseries.Panel(), title, unit, about, width)
         .min(0)
         .line_width(1)
         .fill_opacity(40 if stacked else 8)
@@ -80,8 +79,8 @@ def lines(
         for runtime, color in RUNTIME_COLORS.items():
             fixed = {"mode": "fixed", "fixedColor": color}
             panel.override_by_regexp(f"^{runtime}\\b.*", [model.DynamicConfigValue("color", fixed)])
-    for ref, query in zip("ABCDEFGH", queries, strict=False):
-        panel.with_target(_range(ref, query))
+    for ref, query in zip(ascii_uppercase, queries, strict=False):
+        panel.with_target(_range(ref, query).exemplar(exemplars))
     return panel
 
 
@@ -96,13 +95,7 @@ def number(
 ) -> stat.Panel:
     """One value as it is now, with its past behind it. `steps` are colors from values on."""
     return (
-        stat.Panel()
-        .title(title)
-        .description(about)
-        .datasource(SOURCE)
-        .span(width)
-        .height(LOW)
-        .unit(unit)
+        _begun(stat.Panel(), title, unit, about, width, LOW)
         .thresholds(_thresholds(steps or {}))
         .color_mode(looks.BigValueColorMode.VALUE)
         .graph_mode(looks.BigValueGraphMode.AREA)
@@ -115,13 +108,7 @@ def heat(title: str, unit: str, expression: str, *, about: str = "", width: int 
     """How a histogram's buckets fill over time; the expression keeps the label `le`."""
     query = _range("A", (expression, "{{le}}")).format(PromQueryFormat.HEATMAP)
     return (
-        heatmap.Panel()
-        .title(title)
-        .description(about)
-        .datasource(SOURCE)
-        .span(width)
-        .height(TALL)
-        .unit("short")
+        _begun(heatmap.Panel(), title, "short", about, width)
         .calculate(False)
         .y_axis(heatmap.YAxisConfig().unit(unit))
         .color(heatmap.HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).scheme("Oranges"))
@@ -132,20 +119,14 @@ def heat(title: str, unit: str, expression: str, *, about: str = "", width: int 
 def bars(title: str, unit: str, *queries: Query, about: str = "", width: int = 8) -> bargauge.Panel:
     """One bar per series, of the whole time that is shown."""
     panel = (
-        bargauge.Panel()
-        .title(title)
-        .description(about)
-        .datasource(SOURCE)
-        .span(width)
-        .height(TALL)
-        .unit(unit)
+        _begun(bargauge.Panel(), title, unit, about, width)
         .min(0)
-        .thresholds(_thresholds({}))
+        .thresholds(_thresholds({}, "blue"))
         .orientation(looks.VizOrientation.HORIZONTAL)
         .display_mode(looks.BarGaugeDisplayMode.GRADIENT)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     )
-    for ref, query in zip("ABCDEFGH", queries, strict=False):
+    for ref, query in zip(ascii_uppercase, queries, strict=False):
         panel.with_target(_instant(ref, query))
     return panel
 
@@ -159,17 +140,11 @@ def grid(
     width: int = 24,
 ) -> table.Panel:
     """One line per set of `labels`, one column per (heading, unit, expression)."""
-    refs = "ABCDEFGHIJKLMN"[: len(columns)]
+    refs = ascii_uppercase[: len(columns)]
     names = {f"Value #{ref}": heading for ref, (heading, _, _) in zip(refs, columns, strict=True)}
     order = {name: place for place, name in enumerate((*labels, *names))}
     panel = (
-        table.Panel()
-        .title(title)
-        .description(about)
-        .datasource(SOURCE)
-        .span(width)
-        .height(TALL)
-        .unit("short")
+        _begun(table.Panel(), title, "short", about, width)
         .with_transformation(model.DataTransformerConfig("merge", options={}))
         .with_transformation(
             model.DataTransformerConfig(
@@ -197,13 +172,7 @@ def states(
         for value, (text, color) in names.items()
     }
     return (
-        statetimeline.Panel()
-        .title(title)
-        .description(about)
-        .datasource(SOURCE)
-        .span(24)
-        .height(TALL)
-        .unit("short")
+        _begun(statetimeline.Panel(), title, "short", about, 24)
         .mappings([model.ValueMap(options)])
         .show_value(looks.VisibilityMode.AUTO)
         .merge_values(True)
@@ -215,6 +184,25 @@ def states(
 def of_limit() -> dict[float, str]:
     """The colors of a share of a limit."""
     return {AMBER_FROM: "orange", RED_FROM: "red"}
+
+
+class _Built(Protocol):
+    """What the builders of all kinds of panels have in common."""
+
+    def title(self, title: str) -> Self: ...
+    def description(self, description: str) -> Self: ...
+    def datasource(self, datasource: model.DataSourceRef) -> Self: ...
+    def span(self, w: int) -> Self: ...
+    def height(self, h: int) -> Self: ...
+    def unit(self, unit: str) -> Self: ...
+
+
+Kind = TypeVar("Kind", bound=_Built)
+
+
+def _begun(panel: Kind, title: str, unit: str, about: str, width: int, height: int = TALL) -> Kind:
+    panel.title(title).description(about).datasource(SOURCE)
+    return panel.span(width).height(height).unit(unit)
 
 
 def _range(ref: str, query: Query) -> prometheus.Dataquery:
@@ -233,7 +221,7 @@ def _instant(ref: str, query: Query) -> prometheus.Dataquery:
     return _range(ref, query).instant()
 
 
-def _thresholds(steps: Mapping[float, str]) -> ThresholdsConfig:
-    first = model.Threshold(value=None, color="green" if steps else "text")
+def _thresholds(steps: Mapping[float, str], else_color: str = "text") -> ThresholdsConfig:
+    first = model.Threshold(value=None, color="green" if steps else else_color)
     rest = [model.Threshold(value=value, color=color) for value, color in steps.items()]
     return ThresholdsConfig().mode(model.ThresholdsMode.ABSOLUTE).steps([first, *rest])

@@ -5,10 +5,8 @@ from __future__ import annotations
 from deploy.grafana.boards import choices as c
 from deploy.grafana.boards.board import Board
 from deploy.grafana.boards.panels import Panel, bars, grid, lines
+from deploy.grafana.boards.shared import CPU, DURATION, MEMORY, QUANTILES, REQUESTS, STAGE
 
-DURATION = "underway_request_duration_seconds"
-STAGE = "underway_stage_duration_seconds"
-CPU = "underway_worker_cpu_seconds_total"
 MINE = f'{c.MODEL}, runtime=~"$runtime"'
 ANSWERED = f'{MINE}, outcome="OK"'
 BY = "runtime, model"
@@ -27,16 +25,16 @@ def compare(title: str, unit: str, expression: str, about: str = "") -> Panel:
 
 PADDED = over("underway_batch_padded_rows_total", "underway_batch_rows_sum")
 ROWS = c.mean("underway_batch_rows", MINE, BY)
-REQUEST_CPU = over(CPU, "underway_requests_total")
+REQUEST_CPU = over(CPU, REQUESTS)
 COMPUTE = f'{MINE}, stage="compute"'
 PER_ROW = c.share(c.rate(f"{STAGE}_sum", COMPUTE, BY), c.rate("underway_rows_total", MINE, BY))
-MEMORY = f"sum by ({BY}) (underway_worker_proportional_memory_bytes{{{MINE}}})"
+IN_MEMORY = f"sum by ({BY}) ({MEMORY}{{{MINE}}})"
 
 TABLE = [
     grid(
         "All figures",
         [
-            ("Requests/s", "reqps", c.rate("underway_requests_total", MINE, BY)),
+            ("Requests/s", "reqps", c.rate(REQUESTS, MINE, BY)),
             ("p50", "s", c.quantile(0.5, DURATION, ANSWERED, BY)),
             ("p95", "s", c.quantile(0.95, DURATION, ANSWERED, BY)),
             ("p99", "s", c.quantile(0.99, DURATION, ANSWERED, BY)),
@@ -44,7 +42,7 @@ TABLE = [
             ("Rows of a batch", "short", ROWS),
             ("Filled in", "percentunit", PADDED),
             ("CPU of a request", "s", REQUEST_CPU),
-            ("Memory", "bytes", MEMORY),
+            ("Memory", "bytes", IN_MEMORY),
             ("Load", "s", f"max by ({BY}) (underway_version_load_seconds{{{MINE}}})"),
             ("Warm-up", "s", f"max by ({BY}) (underway_version_warm_up_seconds{{{MINE}}})"),
         ],
@@ -54,9 +52,9 @@ TABLE = [
 ]
 
 LATENCY = [
-    compare(f"p{q * 100:g}", "s", c.quantile(q, DURATION, ANSWERED, BY)) for q in (0.5, 0.95, 0.99)
+    compare(f"p{q * 100:g}", "s", c.quantile(q, DURATION, ANSWERED, BY)) for q in QUANTILES
 ] + [
-    compare("Requests", "reqps", c.rate("underway_requests_total", MINE, BY)),
+    compare("Requests", "reqps", c.rate(REQUESTS, MINE, BY)),
     compare("Rows", "rowsps", c.rate("underway_rows_total", MINE, BY)),
     compare("Wait in the queue, p95", "s", c.quantile(0.95, STAGE, f'{MINE}, stage="queue"', BY)),
 ]
@@ -77,7 +75,7 @@ USE = [
     compare("CPUs", "short", c.rate(CPU, MINE, BY)),
     compare("CPU time of a request", "s", REQUEST_CPU,
             about="All that the workers used over the requests that ended."),
-    compare("Memory", "bytes", MEMORY, about="Pages that workers share count once."),
+    compare("Memory", "bytes", IN_MEMORY, about="Pages that workers share count once."),
 ]  # fmt: skip
 
 BATCHES = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from deploy.grafana.boards import choices as c
 from deploy.grafana.boards.board import Board, Marks
 from deploy.grafana.boards.panels import bars, grid, lines, number, states
+from deploy.grafana.boards.shared import DURATION, REQUESTS, failed_versions, ready_versions
 
 STATE = "underway_model_version_state"
 PHASE = "underway_swap_phase_seconds"
@@ -42,9 +43,8 @@ LOAD_SUM = over_the_time(f'{PHASE}_sum{{{c.MODEL}, phase=~"load|warm_up"}}')
 LOAD_COUNT = over_the_time(f'{PHASE}_count{{{c.MODEL}, phase="load"}}')
 
 NOW = [
-    number("Ready", "short", f'sum({STATE}{{{c.VERSION}, state="READY"}})', width=6),
-    number("Failed", "short", f'sum({STATE}{{{c.VERSION}, state="FAILED"}}) or vector(0)',
-           steps={1: "red"}, width=6),
+    ready_versions(c.VERSION, 6),
+    failed_versions(c.VERSION, 6),
     number("Failures, 1 h", "short", f"sum(increase({FAILURES}{{{c.MODEL}}}[1h]))",
            steps={0.5: "red"}, width=6),
     number(
@@ -68,14 +68,14 @@ TIMELINE = [
     lines(
         "Requests by version",
         "reqps",
-        (c.rate("underway_requests_total", c.VERSION, "model, version"), "{{model}} {{version}}"),
+        (c.rate(REQUESTS, c.VERSION, "model, version"), "{{model}} {{version}}"),
         stacked=True,
         width=12,
     ),
     lines(
         "p99 by model",
         "s",
-        (c.quantile(0.99, "underway_request_duration_seconds", f'{c.MODEL}, outcome="OK"', "model"),
+        (c.quantile(0.99, DURATION, f'{c.MODEL}, outcome="OK"', "model"),
          "{{model}}"),
         about="A swap should not be seen here.",
         width=12,

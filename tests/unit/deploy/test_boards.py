@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from deploy.grafana.boards.__main__ import main, stale
 from tests.harness.boards import FILES, board, expressions, panels
-from tests.unit.deploy.test_alert_rules import MONITORING, unknown_metrics
+from tests.unit.deploy.test_alert_rules import MONITORING, RUNBOOK, unknown_metrics
 
 ROOT = Path(__file__).parents[3]
 BOARDS = [board(path) for path in FILES]
@@ -121,6 +122,17 @@ def test_a_query_is_made_of_metrics_that_there_are(one):
     for place, expression in expressions(one):
         assert unknown_metrics(expression) == set(), place
         assert "[5m]" not in expression, place  # a window follows what is shown
+
+
+def test_what_the_pages_name_of_dashboards_is_there():
+    titles = {item["title"] for one in BOARDS for item in (one, *one["panels"])}
+    elsewhere = {"Targets", "Service discovery", "UnderwayDown", "UnderwayMissing"}
+    text = " ".join((RUNBOOK.read_text("utf-8") + MONITORING.read_text("utf-8")).split())
+
+    named = set(re.findall(r"(?<!\*)\*([A-Z][\w ,:/-]+)\*(?!\*)", text)) - elsewhere
+
+    assert len(named) > 8
+    assert named - titles == set()
 
 
 def test_every_dashboard_is_described():
