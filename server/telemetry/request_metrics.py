@@ -17,7 +17,7 @@ from server.telemetry.counts import OK, PROTOCOLS, ProtocolCounts
 from server.telemetry.histograms import add_latency
 from server.telemetry.totals import LABELS, UNKNOWN, Totals
 
-OUTCOMES = frozenset((OK, *(code.value for code in Code)))
+OUTCOMES = (OK, *(code.value for code in Code))
 REJECTIONS = ("rows", "bytes", "model_rows", "model_bytes", "worker", "queue")
 """What there can be too much of."""
 
@@ -50,8 +50,9 @@ def _outcomes(totals: Totals) -> Iterator[Metric]:
         for protocol in dict.fromkeys((*PROTOCOLS, *one.counts.protocols)):
             counts = one.counts.protocols.get(protocol, _NONE)
             # All are there from the start: Prometheus sees no increase in a new series.
-            for outcome in OUTCOMES - counts.outcomes.keys():
-                requests.add_metric((*one.names, protocol, outcome), 0)
+            for outcome in OUTCOMES:
+                if outcome not in counts.outcomes:
+                    requests.add_metric((*one.names, protocol, outcome), 0)
             for outcome, latency in counts.outcomes.items():
                 requests.add_metric((*one.names, protocol, outcome), latency.count)
                 add_latency(duration, (*one.names, protocol, outcome), latency)

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.skipif(
 
 INFER = "/inference.GRPCInferenceService/ModelInfer"
 BAD, DEADLY = 48.5649, 12.078  # as FP32 four times 0x42, and four times 0x41: B and A
+ASKED = ("plain over REST", "plain over gRPC", "doubling", "picky", "nobody")
 CHOSEN = {
     "$__rate_interval": "15s", "$__range": "5m", "$instance": ".*", "$model": ".*",
     "$version": ".*", "$runtime": ".*", "$gpu": ".*",
@@ -79,7 +80,7 @@ def prometheus(tmp_path_factory) -> Iterator[Prometheus]:
         at = Operator(server)
         folder = tmp_path_factory.mktemp("prometheus")
         with scraping(f"127.0.0.1:{server.metrics_port}", folder) as made, Load(at):
-            until(lambda: min(made.values("underway_requests_total > 3"), default=0))
+            until(lambda: len(made.values("underway_requests_total > 3")) >= len(ASKED))
             (plain / "2").mkdir()
             at.until_answers("plain", 2)
             assert at.infer("fragile", row=[DEADLY, 1]).status_code == 503

@@ -161,7 +161,8 @@ def test_names_from_outside_never_become_labels(world):
     world.recorders.add(1, Report(unknown=unknown.take()))
 
     text = generate_latest(world.registry).decode()
-    lines = [line for line in text.splitlines() if "NOT_FOUND" in line]
+    counted = (line for line in text.splitlines() if not line.endswith(" 0.0"))
+    lines = [line for line in counted if "NOT_FOUND" in line]
     assert lines == [
         'underway_requests_total{model="_unknown",outcome="NOT_FOUND",protocol="rest",'
         'runtime="",version=""} 3.0'
