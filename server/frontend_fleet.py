@@ -60,8 +60,9 @@ class FrontendsOutside:
         command = [sys.executable, "-P", "-m", *self._program(str(self._door.open()))]
         environment = {"PYTHONPATH": str(Path(server.__file__).parents[1])}
         self._fleet = FrontendFleet(
-            command, environment, self._count, self._settings.silence_timeout
-        )
+            command, environment, self._count, self._settings.silence_timeout,
+            self._recorders.frontend_restarted,
+        )  # fmt: skip
         try:
             await self._fleet.start(START_TIMEOUT)
         except FrontendStartError as error:
