@@ -36,6 +36,7 @@ from server.repository.listing import RepositoryListing
 from server.repository.watcher import RepositoryWatcher
 from server.routing.messages import Bounds, Welcome
 from server.routing.publisher import Publisher
+from server.stores import open_repositories
 from server.supply import Supply
 from server.telemetry.compat import MetricsCompat
 from server.telemetry.lag import LagMeter
@@ -93,9 +94,11 @@ class Gateway:
         self._publisher = Publisher(recorders.add)
         self._lag = LagMeter(recorders.late)
         served = served_set(settings)
+        roots, self._cache = open_repositories(settings, observation.repositories)
         self._supply = Supply(
-            settings.model_repositories, available_cpus(), settings.quiet_period, meter,
+            roots, available_cpus(), settings.quiet_period, meter,
             served=served, batching=batching_defaults(settings),
+            repositories=observation.repositories,
         )  # fmt: skip
         self._zygotes = Zygotes(settings.runtime_pythons, IMPORT_TIMEOUT)
         pool_limits = _pool_limits(settings)
@@ -193,6 +196,7 @@ class Gateway:
 
     def _take_up(self, listing: RepositoryListing) -> None:
         """What a new look at the repositories leads to."""
+        self._supply.release(self._manager)
         if self._settings.model_control is ModelControl.EXPLICIT:
             self._supply.note(listing)
         else:
@@ -220,6 +224,8 @@ class Gateway:
         await self._zygotes.stop()
         await self._metrics.stop()
         await self._lag.stop()
+        if self._cache is not None:
+            self._cache.close()
         log.info("stopped")
 
 
@@ -269,7 +275,8 @@ def _set_aside_garbage() -> None:
 def _watched(settings: Settings) -> list[Path]:
     """The folders in which a change is worth a look, beside those of models."""
     file = settings.model_config_file
-    return [*settings.model_repositories, *([file.absolute().parent] if file is not None else [])]
+    folders = [where for where in settings.model_repositories if isinstance(where, Path)]
+    return [*folders, *([file.absolute().parent] if file is not None else [])]
 
 
 def _pool_limits(settings: Settings) -> PoolLimits:

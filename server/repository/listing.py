@@ -30,7 +30,8 @@ class ModelEntry:
     `ignored` says what in the model's folder was passed over, and why. `unreachable` is why the
     folder could not be read this time, "" where it could; the rest is then as it was last seen.
     `due` is the time, in seconds since the epoch, at which a next look will find more; None where
-    nothing here is only a matter of time.
+    nothing here is only a matter of time. `mirrored` says that the model lies in an object store
+    and `root` is the folder of its copies, in which a version is only once it was fetched.
     """
 
     name: str
@@ -48,6 +49,7 @@ class ModelEntry:
     unreachable: str = ""
     repository: int = 1
     due: float | None = None
+    mirrored: bool = False
 
     @property
     def folder(self) -> Path:
