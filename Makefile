@@ -19,7 +19,7 @@ help: ## Show this list
 demo: $(VENV)/.demo ## Build the demo models, serve them, and print examples to try
 	@$(BIN)/underway demo $(DEMO) --serve
 
-test: $(VENV)/.loadtests .venvs/clients/.ready .venvs/onnx/.ready ## Set up everything and run the tests
+test: $(VENV)/.loadtests .venvs/clients/.ready .venvs/onnx/.ready .venvs/stores/.ready ## Set up everything and run the tests
 	@tests/e2e/fetch_libb64.sh $(CURDIR)/.venvs/clients/lib
 	@tests/e2e/fetch_prometheus.sh $(CURDIR)/.venvs/prometheus
 	@$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
@@ -63,7 +63,7 @@ $(VENV)/.demo: pyproject.toml requirements/constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.dev: $(VENV)/.demo
 	@echo "Installing the tools for tests ..."
-	@$(BIN)/python -m pip install $(PIP_FLAGS) -c requirements/constraints.txt -e '.[server,envoy,torch,tensorflow,onnx,demo,dev]'
+	@$(BIN)/python -m pip install $(PIP_FLAGS) -c requirements/constraints.txt -e '.[server,envoy,torch,tensorflow,onnx,demo,dev,s3,gcs,azure]'
 	@touch $@
 
 $(VENV)/.loadtests: $(VENV)/.dev

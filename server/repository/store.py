@@ -28,7 +28,9 @@ Info = Mapping[str, object]
 _OPTIONS: Mapping[str, Mapping[str, object]] = {
     "s3": {
         "config_kwargs": {
-            "connect_timeout": 5, "read_timeout": 20, "retries": {"max_attempts": 1},
+            "connect_timeout": 5,
+            "read_timeout": 20,
+            "retries": {"max_attempts": 1},
         },
     },
     "abfs": {"connection_timeout": 5, "read_timeout": 20},
@@ -110,9 +112,8 @@ def open_filesystem(url: StoreUrl) -> AbstractFileSystem:
 def missing(url: StoreUrl) -> str:
     """What to do where the package for `url` is not installed."""
     extra = EXTRAS[url.scheme]
-    return (
-        f"{url.scheme}:// needs the extra '{extra}'; install it with pip install 'underway[{extra}]'"
-    )
+    what = f"{url.scheme}:// needs the extra '{extra}'"
+    return f"{what}; install it with pip install 'underway[{extra}]'"
 
 
 def reason_of(error: BaseException) -> str:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from server.repository.download import CHUNK
 from tests.harness import stores
 from tests.harness.echo_repository import add_echo
 from tests.harness.operator import FAST, Operator, until
 from tests.harness.server_process import ServerProcess, serving
 
 SOON = (*FAST, "--load-retry-delay", "0.3", "--load-retries", "30")
-BIG = 20 << 20
+BIG = 40 << 20
 
 
 def needs(program: Path, package: str) -> pytest.MarkDecorator:
@@ -53,8 +54,7 @@ def root(buckets) -> Path:
 
 @pytest.fixture(scope="module")
 def store(buckets):
-    # Slow enough that a download can be ended in its middle.
-    with stores.running(stores.s3(buckets, "--bwlimit", "30M")) as store:
+    with stores.running(stores.s3(buckets)) as store:
         yield store
 
 
@@ -90,9 +90,11 @@ def test_a_version_that_is_uploaded_takes_over(at, root):
 def test_a_download_goes_on_after_the_store_was_gone_and_what_is_loaded_serves(
     at, root, store, cache
 ):
+    store.stop()
+    store.start("--bwlimit", "10M")  # slow enough to be stopped in the middle
     at.server.forget()
     add_version(root / "first", 3, BIG)
-    until(lambda: any(path.stat().st_size for path in cache.rglob("weights.bin.part")))
+    until(lambda: any(path.stat().st_size >= CHUNK for path in cache.rglob("weights.bin.part")))
     store.stop()
 
     until(lambda: "cannot be reached" in at.reason("first", "2"), 60)
@@ -105,31 +107,24 @@ def test_a_download_goes_on_after_the_store_was_gone_and_what_is_loaded_serves(
     at.server.wait_for("downloaded", version=3)
     resumed = [e["resumed_at"] for e in at.server.events if "resumed_at" in e]
     assert resumed[0] == 0
-    assert resumed[-1] >= 8 << 20
+    assert resumed[-1] >= CHUNK
     until(lambda: at.metric("underway_repository_reachable", repository="1") == 1)
     assert at.metric("underway_store_received_bytes_total", repository="1") == BIG + 20
     until(lambda: at.reason("first", "3") == "")
 
 
 @with_s3
-@pytest.mark.parametrize(
-    ("url", "secret", "reason"),
-    [
-        ("s3://models/prod", "WRONGSECRET", "the store refuses the credentials"),
-        ("s3://elsewhere/prod", stores.SECRET, "no such bucket"),
-    ],
-)
-def test_a_store_that_refuses_says_why_and_nothing_secret(store, tmp_path, url, secret, reason):
+def test_wrong_credentials_are_said_and_nothing_secret(store, tmp_path):
     server = ServerProcess(
-        "--model-repository", url, "--model-cache", str(tmp_path),
-        environment=stores.s3_environment(store, secret),
+        "--model-repository", "s3://models/prod", "--model-cache", str(tmp_path),
+        environment=stores.s3_environment(store, "WRONGSECRET"),
     )  # fmt: skip
     assert server.process.wait(60) == 2
     with pytest.raises(RuntimeError, match="the server ended") as ended:
         server.wait_for("listening and never so")
     text = str(ended.value)
-    assert reason in text
-    assert secret not in text
+    assert "the store refuses the credentials" in text
+    assert "WRONGSECRET" not in text
     assert stores.KEY not in text
 
 

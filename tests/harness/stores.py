@@ -43,10 +43,10 @@ class StoreProcess:
         """Where it is."""
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self) -> None:
-        """Run it, and wait until it takes connections."""
+    def start(self, *flags: str) -> None:
+        """Run it with more `flags`, and wait until it takes connections."""
         self._process = subprocess.Popen(
-            self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            [*self._command, *flags], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             env=self._environment,
         )  # fmt: skip
         deadline = time.monotonic() + 60
@@ -75,12 +75,12 @@ def running(store: StoreProcess) -> Iterator[StoreProcess]:
         store.stop()
 
 
-def s3(buckets: Path, *flags: str) -> StoreProcess:
+def s3(buckets: Path) -> StoreProcess:
     """S3 over the folders in `buckets`, each a bucket."""
     port = free_port()
     return StoreProcess(
         str(RCLONE), "serve", "s3", "--addr", f"127.0.0.1:{port}", "--auth-key", f"{KEY},{SECRET}",
-        "--dir-cache-time", "0s", "--config", "", *flags, str(buckets), port=port,
+        "--dir-cache-time", "0s", "--config", "", str(buckets), port=port,
     )  # fmt: skip
 
 

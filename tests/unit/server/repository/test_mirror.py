@@ -277,4 +277,4 @@ def test_hostile_keys_leave_nothing_outside_the_cache(bucket, mirror, cache, tmp
     mirror.fetch("b", 1)
 
     assert "is no file's name" in listing.models["a"].incomplete[1]
-    assert [path for path in tmp_path.rglob("*evil*")] == []
+    assert list(tmp_path.rglob("*evil*")) == []
