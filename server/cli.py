@@ -21,7 +21,8 @@ SERVE_SETTINGS = (
     "frontends", "max_in_flight", "max_in_flight_rows", "max_in_flight_bytes",
     "max_model_in_flight_rows", "max_model_in_flight_bytes", "model_control", "load_model",
     "poll_interval", "quiet_period", "load_timeout", "load_retries", "load_retry_delay",
-    "drain_timeout", "silence_timeout", "busy_timeout", "log_level", "log_format",
+    "drain_timeout", "drain_delay", "max_connection_age", "required_model", "silence_timeout",
+    "busy_timeout", "log_level", "log_format",
     "runtime_python", "model_config_file", "model_name", "model_base_path", "reload_folder",
     "allow_labels_of_unavailable_versions", "enable_batching", "batching_parameters_file",
 )  # fmt: skip
@@ -120,6 +121,12 @@ def main() -> None:
           default=300.0, type=float)  # fmt: skip
 @_setting("drain-timeout", "Seconds for requests in flight when stopping.",
           default=30.0, type=float)  # fmt: skip
+@_setting("drain-delay", "Seconds to serve on after SIGTERM, not ready any more, so that load "
+          "balancers turn away first; 10 in Kubernetes.", default=0.0, type=float)  # fmt: skip
+@_setting("max-connection-age", "Seconds after which clients are asked to connect anew, a tenth "
+          "more or less; 0 for never.", default=0.0, type=float)  # fmt: skip
+@_setting("required-model", "Model without which the server is not ready. May be repeated.",
+          multiple=True)  # fmt: skip
 @_setting("runtime-python", "NAME=PATH: interpreter of the environment that has runtime NAME's "
           "framework. May be repeated.", multiple=True)  # fmt: skip
 @_setting("log-level", "How much to log.", default="info", type=click.Choice(LEVELS))
@@ -193,6 +200,7 @@ def _settings(options: dict[str, Any]) -> Settings:
         runtime_pythons=pythons,
         model_control=ModelControl(options.pop("model_control")),
         load_models=tuple(options.pop("load_model")),
+        required_models=tuple(options.pop("required_model")),
         reload_folders=tuple(options.pop("reload_folder")),
         **options,
     )

@@ -201,7 +201,7 @@ def test_every_phase_of_a_swap_is_named():
 
 
 def test_the_routes_for_operators_are_those_there_are():
-    app = create_admin_app(None, CollectorRegistry())  # type: ignore[arg-type]
+    app = create_admin_app(None, None, CollectorRegistry())  # type: ignore[arg-type]
     routes = {
         (method, route.path)
         for route in app.routes

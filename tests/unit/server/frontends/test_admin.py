@@ -51,11 +51,29 @@ class Admin:
         self.asked.append(call)
 
 
+@dataclass
+class Probes:
+    """Says what it is told to; knows the model `m` alone."""
+
+    yes: bool = True
+
+    def live(self) -> bool:
+        return self.yes
+
+    def ready(self) -> bool:
+        return self.yes
+
+    def model_ready(self, model: str, version: str) -> bool:
+        if (model, version) not in (("m", ""), ("m", "3")):
+            raise NotFound(f"Request for unknown model: '{model}' is not found")
+        return self.yes
+
+
 @asynccontextmanager
 async def client_of(
-    admin: Admin, registry: CollectorRegistry | None = None
+    admin: Admin, registry: CollectorRegistry | None = None, probes: Probes | None = None
 ) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_admin_app(admin, registry or CollectorRegistry())
+    app = create_admin_app(admin, probes or Probes(), registry or CollectorRegistry())
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
@@ -232,3 +250,23 @@ async def test_metrics_are_text_for_prometheus_without_a_redirect():
     assert "swaps_total 3.0\n" in plain.text
     assert modern.headers["content-type"].startswith("application/openmetrics-text")
     assert modern.text.endswith("# EOF\n")
+
+
+@pytest.mark.parametrize("yes", [True, False])
+@pytest.mark.parametrize(
+    "path",
+    ["/v2/health/live", "/v2/health/ready", "/v2/models/m/ready", "/v2/models/m/versions/3/ready"],
+)
+async def test_probes_are_answered_with_a_status_alone(path, yes):
+    async with client_of(Admin(), probes=Probes(yes)) as client:
+        answer = await client.get(path)
+
+    assert (answer.status_code, answer.content) == (200 if yes else 503, b"")
+
+
+async def test_a_probe_of_an_unknown_model_is_not_found():
+    async with client_of(Admin()) as client:
+        answer = await client.get("/v2/models/nobody/ready")
+
+    assert answer.status_code == 404
+    assert "nobody" in answer.json()["error"]
