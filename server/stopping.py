@@ -50,6 +50,7 @@ class Stopping:
                 await self._delay_over.wait()
         except TimeoutError:
             self._delay_over.set()
+            log.info("the drain delay is over: finishing what is in flight")
 
     def _first(self, name: str) -> None:
         if self._begin() and self._delay:

@@ -31,9 +31,9 @@ SHARE = 300
 UNEVEN = 1.3
 """The most that the busiest may have of what the idlest has."""
 
-AGE = 1.0
+# The age is shorter than the delay, so that connections of gRPC have moved on before the end.
 FLAGS = (
-    "--frontends", "1", "--drain-delay", "1.5", "--max-connection-age", str(AGE),
+    "--frontends", "1", "--drain-delay", "2.5", "--max-connection-age", "1",
     "--required-model", "by-request", "--required-model", "by-connection",
 )  # fmt: skip
 MODELS = {"l7": "by-request", "l4": "by-connection"}
