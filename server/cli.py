@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
+from server.cli_doctor import doctor_command
 from server.cli_models import models
 from server.cli_publish import publish
 from server.config import MIB, ConfigError, ModelControl, Settings, read_config_file
@@ -65,6 +66,7 @@ def main() -> None:
       underway demo models                       build four small real models
       underway serve --model-repository models   serve them over REST and gRPC
       underway models                            see what is being served
+      underway doctor --model-repository models  see what would keep it from serving
     """
 
 
@@ -183,10 +185,6 @@ def demo(directory: Path, then_serve: bool, bench: bool, bench_scale: str, http_
             raise click.UsageError(str(error)) from None
 
 
-main.add_command(models)
-main.add_command(publish)
-
-
 def _settings(options: dict[str, Any]) -> Settings:
     pythons = {}
     for pair in options.pop("runtime_python"):
@@ -204,6 +202,11 @@ def _settings(options: dict[str, Any]) -> Settings:
         reload_folders=tuple(options.pop("reload_folder")),
         **options,
     )
+
+
+main.add_command(models)
+main.add_command(publish)
+main.add_command(doctor_command(serve.params, _settings))
 
 
 def _run(settings: Settings, demo_repository: Path | None = None) -> None:

@@ -127,7 +127,7 @@ class Zygote:
             self._process = await asyncio.create_subprocess_exec(
                 self._python, "-P", "-u", str(ENTRY), self.runtime, str(theirs.fileno()),
                 pass_fds=(theirs.fileno(),), stdin=asyncio.subprocess.DEVNULL,
-                stdout=log_fd, stderr=log_fd, env=_environment(), start_new_session=True,
+                stdout=log_fd, stderr=log_fd, env=runtime_environment(), start_new_session=True,
             )  # fmt: skip
         except OSError as error:
             ours.close()
@@ -251,7 +251,7 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def _environment() -> dict[str, str]:
+def runtime_environment() -> dict[str, str]:
     """The gateway's environment, less what would mix its packages into another interpreter's."""
     own = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     # What models may use is set for each framework when a worker loads (`threads`). This is for the
