@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Protocol
 
 import structlog
-from prometheus_client import CollectorRegistry
 
 from server.admission import AdmissionBounds
 from server.config import ConfigError, ModelControl, Settings
@@ -29,6 +28,7 @@ from server.frontends.http_server import HttpServer
 from server.lifecycle.history import History
 from server.lifecycle.loading import Loader, Supplied
 from server.lifecycle.manager import LifecycleManager
+from server.lifecycle.observation import Observation
 from server.loop_watch import LoopWatch
 from server.model_config import batching_defaults, reload_folders, served_set
 from server.probes import GatewayProbes
@@ -41,7 +41,8 @@ from server.routing.messages import Bounds, Welcome
 from server.routing.publisher import Publisher
 from server.stopping import Stopping
 from server.supply import Supply
-from server.telemetry.lifecycle import LifecycleMeter
+from server.telemetry.compat import MetricsCompat
+from server.telemetry.lag import LagMeter
 from server.telemetry.recorder import Recorders
 from server.workers.pool import PoolLimits, WorkerPool
 from server.workers.supervision import HeartbeatLimits
@@ -94,10 +95,11 @@ class Gateway:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        registry = CollectorRegistry()
-        recorders = Recorders(registry)
+        bounds = _bounds(settings)
+        observation = Observation(bounds, settings.max_in_flight, settings.metrics_compat)
+        recorders, meter = observation.recorders, observation.meter
         self._publisher = Publisher(recorders.add)
-        meter = LifecycleMeter(registry)
+        self._lag = LagMeter(recorders.late)
         served = served_set(settings)
         self._supply = Supply(
             settings.model_repositories, available_cpus(), settings.quiet_period, meter,
@@ -110,6 +112,9 @@ class Gateway:
             return WorkerPool(
                 supplied.spec, supplied.devices, self._zygotes, pool_limits,
                 lambda: in_background(supplied.unchanged, "look-again"),
+                lambda reason: recorders.restarted(
+                    supplied.spec.model, supplied.spec.version, reason
+                ),
             )  # fmt: skip
 
         history = History(meter)
@@ -138,14 +143,14 @@ class Gateway:
             )  # fmt: skip
         control = ServingControlPlane(
             self._manager, self._supply, history, settings.model_control, self._watcher.rescan,
-            self._publisher, recorders, replacing,
+            self._publisher, observation, replacing,
         )  # fmt: skip
         self._listening = False
         self._probes = GatewayProbes(
             self._manager.models, settings.required_models, lambda: self._listening
         )
-        admin = create_admin_app(control, self._probes, registry)
         self._loop_watch = LoopWatch(settings.silence_timeout)
+        admin = create_admin_app(control, self._probes)
         self._metrics = listen(
             "metrics-port", settings.metrics_port,
             lambda: HttpServer(
@@ -157,6 +162,7 @@ class Gateway:
     async def start(self) -> Addresses:
         """Listen, and begin to load what the repositories hold."""
         self._loop_watch.start()
+        self._lag.start()
         await self._metrics.start()
         # Side by side: frontends of their own take a moment to start, and so do models.
         listening = asyncio.ensure_future(self._listen())
@@ -235,6 +241,7 @@ class Gateway:
         await self._zygotes.stop()
         await self._metrics.stop()
         self._loop_watch.stop()
+        await self._lag.stop()
         log.info("stopped")
 
 
@@ -290,15 +297,19 @@ def _pool_limits(settings: Settings) -> PoolLimits:
     )
 
 
+def _bounds(settings: Settings) -> AdmissionBounds:
+    return AdmissionBounds(
+        settings.max_in_flight_rows, settings.max_in_flight_bytes,
+        settings.max_model_in_flight_rows, settings.max_model_in_flight_bytes,
+    )  # fmt: skip
+
+
 def _make_frontends(
     settings: Settings, publisher: Publisher, control: ServingControlPlane, recorders: Recorders
 ) -> Frontends:
     """One frontend lives in this process; several each have their own."""
     count = settings.frontends or frontends_for(available_cpus())
-    bounds = AdmissionBounds(
-        settings.max_in_flight_rows, settings.max_in_flight_bytes,
-        settings.max_model_in_flight_rows, settings.max_model_in_flight_bytes,
-    ).share(count)  # fmt: skip
+    bounds = _bounds(settings).share(count)
     welcome = Welcome(
         number=0,
         host=settings.host,
@@ -310,6 +321,8 @@ def _make_frontends(
         worker_in_flight=max(1, settings.max_in_flight // count),
         bounds=Bounds(bounds.rows, bounds.bytes, bounds.model_rows, bounds.model_bytes),
         load_timeout=settings.load_timeout + settings.drain_timeout + CONTROL_SLACK,
+        server_timing=settings.server_timing,
+        tf_serving_metrics=MetricsCompat.TF_SERVING in settings.metrics_compat,
         log_level=settings.log_level,
         log_format=settings.log_format,
         required=settings.required_models,

@@ -15,6 +15,7 @@ from server.cli_doctor import doctor_command
 from server.cli_models import models
 from server.cli_publish import publish
 from server.config import MIB, ConfigError, ModelControl, Settings, read_config_file
+from server.telemetry.compat import MetricsCompat
 from server.telemetry.logs import FORMATS, LEVELS
 
 SERVE_SETTINGS = (
@@ -23,9 +24,10 @@ SERVE_SETTINGS = (
     "max_model_in_flight_rows", "max_model_in_flight_bytes", "model_control", "load_model",
     "poll_interval", "quiet_period", "load_timeout", "load_retries", "load_retry_delay",
     "drain_timeout", "drain_delay", "max_connection_age", "required_model", "silence_timeout",
-    "busy_timeout", "log_level", "log_format",
-    "runtime_python", "model_config_file", "model_name", "model_base_path", "reload_folder",
-    "allow_labels_of_unavailable_versions", "enable_batching", "batching_parameters_file",
+    "busy_timeout", "server_timing", "metrics_compat",
+    "log_level", "log_format", "runtime_python", "model_config_file", "model_name",
+    "model_base_path", "reload_folder", "allow_labels_of_unavailable_versions", "enable_batching",
+    "batching_parameters_file",
 )  # fmt: skip
 
 SWITCH_INTERVAL = 0.0005
@@ -131,6 +133,11 @@ def main() -> None:
           multiple=True)  # fmt: skip
 @_setting("runtime-python", "NAME=PATH: interpreter of the environment that has runtime NAME's "
           "framework. May be repeated.", multiple=True)  # fmt: skip
+@_setting("server-timing", "Tell with every answer where its time went: the header Server-Timing, "
+          "and trailing metadata over gRPC.", default=True, type=bool)  # fmt: skip
+@_setting("metrics-compat", "Also give metrics under the names of another server. May be "
+          "repeated.", multiple=True,
+          type=click.Choice([kind.value for kind in MetricsCompat]))  # fmt: skip
 @_setting("log-level", "How much to log.", default="info", type=click.Choice(LEVELS))
 @_setting("log-format", "Log lines as text or JSON; auto: text on a terminal.",
           default="auto", type=click.Choice(FORMATS))  # fmt: skip
@@ -199,6 +206,9 @@ def _settings(options: dict[str, Any]) -> Settings:
         model_control=ModelControl(options.pop("model_control")),
         load_models=tuple(options.pop("load_model")),
         required_models=tuple(options.pop("required_model")),
+        metrics_compat=tuple(
+            MetricsCompat(name) for name in dict.fromkeys(options.pop("metrics_compat"))
+        ),
         reload_folders=tuple(options.pop("reload_folder")),
         **options,
     )
