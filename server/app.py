@@ -80,6 +80,10 @@ class Addresses:
 class Frontends(Protocol):
     """All that answers clients, in this process or in others."""
 
+    @property
+    def are_listening(self) -> bool:
+        """True while clients can come in."""
+
     async def start(self) -> tuple[int, int]:
         """Listen; the REST and the gRPC port. Raises ConfigError."""
 
@@ -145,9 +149,8 @@ class Gateway:
             self._manager, self._supply, history, settings.model_control, self._watcher.rescan,
             self._publisher, observation, replacing,
         )  # fmt: skip
-        self._listening = False
         self._probes = GatewayProbes(
-            self._manager.models, settings.required_models, lambda: self._listening
+            self._manager.models, settings.required_models, lambda: self._frontends.are_listening
         )
         self._loop_watch = LoopWatch(settings.silence_timeout)
         admin = create_admin_app(control, self._probes)
@@ -185,7 +188,6 @@ class Gateway:
 
     async def _listen(self) -> Addresses:
         http_port, grpc_port = await self._frontends.start()
-        self._listening = True
         addresses = Addresses(self._settings.host, http_port, grpc_port, self._metrics.port)
         log.info("listening", host=addresses.host, rest=addresses.http_port, grpc=grpc_port,
                  metrics=addresses.metrics_port)  # fmt: skip

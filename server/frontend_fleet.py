@@ -51,6 +51,11 @@ class FrontendsOutside:
         )  # fmt: skip
         self._fleet: FrontendFleet | None = None
 
+    @property
+    def are_listening(self) -> bool:
+        """True while at least one of them answers clients."""
+        return any(session.listening.is_set() for session in self._door.sessions)
+
     async def start(self) -> tuple[int, int]:
         """Return, with the REST and the gRPC port, when all frontends listen. ConfigError."""
         path = str(self._door.open())

@@ -30,6 +30,7 @@ class FrontendInside:
         self, settings: Settings, welcome: Welcome, publisher: Publisher, control: ControlPlane
     ) -> None:
         self._settings = settings
+        self._listening = False
         self._link = DirectLink(publisher, welcome.number)
         core = FrontendCore(welcome, self._link.tell)
         self._data = core.data
@@ -44,6 +45,11 @@ class FrontendInside:
         self._grpc = GrpcFrontend([servicer], core.data, limits, closing=closing)
         self._link.attach(core.table, core.join)
 
+    @property
+    def are_listening(self) -> bool:
+        """True once it listens: it ends with the gateway."""
+        return self._listening
+
     async def start(self) -> tuple[int, int]:
         """Listen; the REST and the gRPC port. Raises ConfigError."""
         await self._rest.start()
@@ -51,6 +57,7 @@ class FrontendInside:
             grpc_port = await self._grpc.start(self._settings.host, self._settings.grpc_port)
         except (OSError, RuntimeError):
             raise ConfigError(taken("grpc-port", self._settings.grpc_port)) from None
+        self._listening = True
         return self._rest.port, grpc_port
 
     def stop_admitting(self) -> None:
