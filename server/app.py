@@ -150,7 +150,10 @@ class Gateway:
             self._publisher, observation, replacing,
         )  # fmt: skip
         self._probes = GatewayProbes(
-            self._manager.models, settings.required_models, lambda: self._frontends.are_listening
+            self._manager.models,
+            settings.required_models,
+            lambda: self._frontends.are_listening,
+            self._publisher.in_force,
         )
         self._loop_watch = LoopWatch(settings.silence_timeout)
         admin = create_admin_app(control, self._probes)
@@ -181,8 +184,8 @@ class Gateway:
         """Wait until every model found at the start is READY or FAILED."""
         await self._manager.settled()
         self._publisher.started()
-        self._probes.started()
         await self._publisher.applied()
+        self._probes.started()
         states = [v.state.value for v in self._manager.versions()]
         log.info("all models settled", ready=states.count("READY"), failed=states.count("FAILED"))
 

@@ -128,6 +128,13 @@ class Publisher:
         revision = self._revision
         await self._until(lambda one: one.applied >= revision, APPLY_WAIT)
 
+    def in_force(self, model: str) -> bool:
+        """Whether every frontend has taken up what was told last of `model`."""
+        routes = self._routes.get(model)
+        return routes is not None and all(
+            one.applied >= routes.revision for one in self._subscribers
+        )
+
     async def gather(self) -> None:
         """Have every frontend tell what it counted; one that does not answer is not waited for."""
         number = next(self._tells)
