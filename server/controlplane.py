@@ -20,7 +20,9 @@ from server.repository.names import is_label
 from server.repository.served import ServedModel
 from server.statistics import ModelStatistics
 from server.supply import Supply
+from server.switches import Switches
 from server.telemetry.compat import MetricsCompat
+from server.telemetry.settings_words import Changes, Setting
 
 API = "api"
 
@@ -47,6 +49,7 @@ class ServingControlPlane:
         rescan: Callable[[], Awaitable[None]],
         routing: Routing,
         observation: Observation,
+        switches: Switches,
         replacing: Replacing | None = None,
     ) -> None:
         self._manager = manager
@@ -56,6 +59,7 @@ class ServingControlPlane:
         self._rescan = rescan
         self._routing = routing
         self._observation = observation
+        self._switches = switches
         self._replacing = replacing
 
     # ---- for clients ---------------------------------------------------------------------------
@@ -123,6 +127,14 @@ class ServingControlPlane:
         await self._routing.gather()
         text, _ = await self._observation.page_of(kind, self._manager.versions())
         return text
+
+    async def trace_settings(self, model: str, changes: Changes) -> Mapping[str, Setting]:
+        """Which requests are traced, after `changes`."""
+        return await self._switches.trace(model, changes)
+
+    async def log_settings(self, changes: Changes) -> Mapping[str, Setting]:
+        """What is logged, after `changes`."""
+        return await self._switches.log(changes)
 
     async def replace_models(self, models: Sequence[ServedModel]) -> None:
         """Serve just these models in place of those of the model config."""

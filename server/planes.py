@@ -19,6 +19,7 @@ from server.lifecycle.overview import Overview
 from server.repository.served import ServedModel
 from server.repository.settings import ModelSettings
 from server.statistics import ModelStatistics
+from server.telemetry.settings_words import Changes, Setting
 
 SERVER_NAME = "underway"
 
@@ -105,6 +106,15 @@ class ControlPlane(Protocol):
 
     async def unload(self, model: str, unload_dependents: bool) -> None:
         """Unload `model`; Unsupported while control is off."""
+
+    async def trace_settings(self, model: str, changes: Changes) -> Mapping[str, Setting]:
+        """Which requests of `model`, or of all where it is "", are traced, after `changes`.
+
+        InvalidArgument or Unsupported names the setting that cannot be so; nothing is changed then.
+        """
+
+    async def log_settings(self, changes: Changes) -> Mapping[str, Setting]:
+        """What is logged, after `changes`; raises as `trace_settings` does."""
 
     async def tf_serving_metrics(self) -> bytes:
         """The metrics under TensorFlow Serving's names, as Prometheus' text; NotFound while they

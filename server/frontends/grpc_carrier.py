@@ -46,15 +46,15 @@ class GrpcCarrier:
         """One message each way."""
 
         async def handle(payload: bytes, context: _Context) -> bytes:
+            call = _call_context(context)
             try:
                 self._check_request(payload)
-                call = _call_context(context)
                 reply = await handler(payload, call)
                 self._check_reply(reply)
                 if call.trailing:
                     context.set_trailing_metadata(tuple(call.trailing.items()))
             except Exception as error:
-                await _abort(context, as_serving_error(error, path))
+                await _abort(context, as_serving_error(error, path), call)
             return reply
 
         return grpc.unary_unary_rpc_method_handler(handle)
@@ -72,8 +72,10 @@ class GrpcCarrier:
                     async for reply in replies:
                         self._check_reply(reply)
                         await context.write(reply)
+                if call.trailing:
+                    context.set_trailing_metadata(tuple(call.trailing.items()))
             except Exception as error:
-                await _abort(context, as_serving_error(error, path))
+                await _abort(context, as_serving_error(error, path), call)
 
         return grpc.stream_stream_rpc_method_handler(handle)
 
@@ -147,10 +149,10 @@ def _call_context(context: _Context) -> CallContext:
     return CallContext(_Metadata(context), time.monotonic_ns() + int(remaining * 1e9))
 
 
-async def _abort(context: _Context, error: ServingError) -> NoReturn:
-    trailing: tuple[tuple[str, str], ...] = ()
+async def _abort(context: _Context, error: ServingError, call: CallContext) -> NoReturn:
+    told = dict(call.trailing)
     if error.retry_after is not None:
         # The key that clients' own retry policies obey.
-        trailing = (("grpc-retry-pushback-ms", str(int(error.retry_after * 1000))),)
+        told["grpc-retry-pushback-ms"] = str(int(error.retry_after * 1000))
     details = error.message.encode("utf-8", "replace")[:_MAX_DETAILS_BYTES].decode(errors="ignore")
-    await context.abort(STATUS[error.code], details, trailing)
+    await context.abort(STATUS[error.code], details, tuple(told.items()))

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from server.errors import ServingError
-from server.frontends.open_inference.rest_infer import InferAnswer, InferEndpoint
+from server.frontends.open_inference.rest_infer import InferAnswer, InferEndpoint, RawFields
 from server.frontends.open_inference.rest_io import VERSION_PATTERN, model_of, version_in_path
 from server.frontends.rest_errors import UNEXPECTED, error_response, serving_error_response
 
@@ -50,23 +50,29 @@ class InferDoor:
         model, version = target
         # Of a header given twice the first counts, as with the framework.
         headers = dict(reversed(list(scope["headers"])))
+        told: RawFields = []
         try:
-            answer = await self._endpoint.infer(model, version, headers, receive)
+            answer = await self._endpoint.infer(model, version, headers, receive, told)
         except ServingError as error:
-            await serving_error_response(error)(scope, receive, send)
+            refusal = serving_error_response(error)
         except Exception:
             _log.exception("unexpected error", method=scope["method"], path=scope["path"])
-            await error_response(500, UNEXPECTED)(scope, receive, send)
+            refusal = error_response(500, UNEXPECTED)
         else:
+            answer.headers.extend(told)
             await _send(answer, send)
+            return
+        refusal.raw_headers.extend(told)
+        await refusal(scope, receive, send)
 
     async def by_the_framework(self, request: Request) -> Response:
         """The same as an endpoint of the framework."""
         model, version = model_of(request)
         headers = dict(reversed(request.headers.raw))
-        answer = await self._endpoint.infer(model, version, headers, request.receive)
+        told: RawFields = []
+        answer = await self._endpoint.infer(model, version, headers, request.receive, told)
         response = Response(b"".join(answer.parts))
-        response.raw_headers += answer.headers
+        response.raw_headers += answer.headers + told
         return response
 
 

@@ -28,6 +28,7 @@ from server.planes import DataPlane
 PROTOCOL = "rest"
 
 RawHeaders = Mapping[bytes, bytes]
+RawFields = list[tuple[bytes, bytes]]
 
 _LENGTH = HEADER.lower().encode()
 _JSON = (b"content-type", b"application/json")
@@ -40,7 +41,7 @@ class InferAnswer:
 
     parts: Sequence[Buffer]
     size: int
-    headers: list[tuple[bytes, bytes]]
+    headers: RawFields
 
 
 class InferEndpoint:
@@ -51,13 +52,15 @@ class InferEndpoint:
         self._limits = limits
 
     async def infer(
-        self, model: str, version: str, headers: RawHeaders, receive: Receive
+        self, model: str, version: str, headers: RawHeaders, receive: Receive, told: RawFields
     ) -> InferAnswer:
         """One inference, JSON or binary on either side; `headers` have their names in lower case.
 
-        Raises ServingError for whatever is refused.
+        Raises ServingError for whatever is refused. What `told` gets is for the client whether it
+        is or not.
         """
         with self._data.exchange(PROTOCOL, model, version) as exchange:
+            _begin(exchange, headers, told)
             answer = await self._answer(exchange, headers, receive)
             exchange.encoded(answer.size)
             if self._limits.server_timing:
@@ -95,6 +98,15 @@ class InferEndpoint:
         if length == 0:
             return decode_raw(self._data.metadata(model, version), version, body)
         return decode_planned(model, version, body, length, time.monotonic_ns())
+
+
+def _begin(exchange: Exchange, headers: RawHeaders, told: RawFields) -> None:
+    if exchange.observer is None:
+        return
+    given = _text(headers, b"traceparent"), _text(headers, b"tracestate")
+    exchange.observer.began(exchange, *given)
+    if exchange.trace is not None:
+        told += [(name.encode(), text.encode()) for name, text in exchange.trace.headers.items()]
 
 
 def _text(headers: RawHeaders, name: bytes) -> str:

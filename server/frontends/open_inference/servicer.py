@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from google.protobuf.message import Message
@@ -57,7 +58,7 @@ class OpenInferenceServicer:
         queries = Queries(data, control, limits.server_version)
         self.unary: Mapping[str, UnaryHandler] = {
             _path("ModelInfer"): self._model_infer,
-            **_described(data, queries),
+            **_described(data, control, queries),
             **_shared_memory(),
         }
         self.streams: Mapping[str, StreamHandler] = {
@@ -66,7 +67,7 @@ class OpenInferenceServicer:
 
     async def _model_infer(self, payload: bytes, context: CallContext) -> bytes:
         with self._data.exchange(_PROTOCOL) as exchange:
-            reply = encode_infer(await self._infer(payload, context.deadline_ns, exchange))
+            reply = encode_infer(await self._infer(payload, context, exchange))
             self._encoded(reply, exchange)
             if self._limits.server_timing:
                 context.trailing[TIMING] = server_timing(exchange)
@@ -81,7 +82,7 @@ class OpenInferenceServicer:
         async def answer(payload: bytes) -> bytes:
             try:
                 with self._data.exchange(_PROTOCOL) as exchange:
-                    response = await self._infer(payload, context.deadline_ns, exchange)
+                    response = await self._infer(payload, context, exchange)
                     reply = encode_stream_infer(response)
                     self._encoded(reply, exchange)
                     return reply
@@ -96,15 +97,18 @@ class OpenInferenceServicer:
                 yield reply
 
     async def _infer(
-        self, payload: bytes, deadline_ns: int, exchange: Exchange
+        self, payload: bytes, context: CallContext, exchange: Exchange
     ) -> InferenceResponse:
         exchange.bytes_in = len(payload)
         try:
-            decoded = await _decode(payload, deadline_ns)
+            decoded = await _decode(payload, context.deadline_ns)
         except ServingError:
             exchange.model, exchange.version = named(payload)
+            _begin(exchange, context)
             raise
         request = decoded.request
+        exchange.model = request.model
+        _begin(exchange, context)
         if not decoded.classes:
             return await self._data.infer(request, exchange)
         # Asked before, because the version that answers may be gone right after.
@@ -120,13 +124,24 @@ class OpenInferenceServicer:
         exchange.encoded(len(reply))
 
 
+def _begin(exchange: Exchange, context: CallContext) -> None:
+    """Now that it is known whose request it is, tell the observer, and the client of its trace."""
+    if exchange.observer is None:
+        return
+    given = context.metadata
+    exchange.observer.began(exchange, given.get("traceparent", ""), given.get("tracestate", ""))
+    if exchange.trace is not None:
+        # On a stream, which ends but once, these are of its last request.
+        context.trailing.update(exchange.trace.headers)
+
+
 def _path(method: str) -> str:
     return f"/{SERVICE_NAME}/{method}"
 
 
-def _described(data: DataPlane, queries: Queries) -> dict[str, UnaryHandler]:
-    def trace(request: pb.TraceSettingRequest) -> Message:
-        return settings.trace_setting(data, request)
+def _described(data: DataPlane, control: ControlPlane, queries: Queries) -> dict[str, UnaryHandler]:
+    trace = partial(settings.trace_setting, data, control)
+    log = partial(settings.log_settings, control)
 
     return {
         _path("ServerLive"): _now(pb.ServerLiveRequest, queries.server_live),
@@ -139,8 +154,8 @@ def _described(data: DataPlane, queries: Queries) -> dict[str, UnaryHandler]:
         _path("RepositoryIndex"): _later(pb.RepositoryIndexRequest, queries.repository_index),
         _path("RepositoryModelLoad"): _later(pb.RepositoryModelLoadRequest, queries.load),
         _path("RepositoryModelUnload"): _later(pb.RepositoryModelUnloadRequest, queries.unload),
-        _path("TraceSetting"): _now(pb.TraceSettingRequest, trace),
-        _path("LogSettings"): _now(pb.LogSettingsRequest, settings.log_settings),
+        _path("TraceSetting"): _later(pb.TraceSettingRequest, trace),
+        _path("LogSettings"): _later(pb.LogSettingsRequest, log),
     }
 
 

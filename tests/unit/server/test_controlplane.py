@@ -20,6 +20,7 @@ from server.repository.errors import RepositoryError
 from server.supply import Supply
 from server.telemetry.lifecycle import LifecycleMeter
 from tests.unit.server.lifecycle.doubles import make_manager, turn
+from tests.unit.server.switched import switches
 
 
 class World:
@@ -33,7 +34,7 @@ class World:
         self.trouble: Exception | None = None
         self.plane = ServingControlPlane(
             self.manager, self.supply, history, control, self._look,
-            self.manager.publisher, Observation(AdmissionBounds(8, 80, 8, 80), 4),
+            self.manager.publisher, Observation(AdmissionBounds(8, 80, 8, 80), 4), switches(),
         )  # fmt: skip
 
     async def _look(self) -> None:

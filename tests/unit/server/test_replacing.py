@@ -27,6 +27,7 @@ from server.telemetry.lifecycle import LifecycleMeter
 from server.workers.worker import LoadError
 from tests.unit.server.lifecycle.doubles import FakeLoader, FakePool, make_manager, turn
 from tests.unit.server.supply_world import add
+from tests.unit.server.switched import switches
 
 ALL = VersionPolicy(None)
 
@@ -69,7 +70,8 @@ class World:
         )  # fmt: skip
         self.plane = ServingControlPlane(
             self.manager, self.supply, history, ModelControl.POLL, self._look,
-            self.manager.publisher, Observation(AdmissionBounds(8, 80, 8, 80), 4), replacing,
+            self.manager.publisher, Observation(AdmissionBounds(8, 80, 8, 80), 4), switches(),
+            replacing,
         )  # fmt: skip
 
     def model(self, name: str, folder: str = "", **fields) -> ServedModel:
@@ -251,7 +253,7 @@ async def test_a_server_without_a_model_config_says_how_to_start_it(tmp_path):
     supply = Supply((tmp_path,), 4, 0.0, LifecycleMeter(CollectorRegistry()))
     plane = ServingControlPlane(
         manager, supply, history, ModelControl.POLL, turn, manager.publisher,
-        Observation(AdmissionBounds(8, 80, 8, 80), 4),
+        Observation(AdmissionBounds(8, 80, 8, 80), 4), switches(),
     )  # fmt: skip
 
     with pytest.raises(Unsupported, match="Start it with --model-config-file"):

@@ -123,6 +123,10 @@ async def test_control_calls_are_answered_by_the_gateway(gateway):
         await client.control.load("m", {"config": "{}", "n": 1, "b": True, "file:x": b"weights"})
         await client.control.unload("m", True)
         assert await client.control.tf_serving_metrics() == b"# EOF"
+        asked = {"trace_level": ["OFF"], "trace_rate": None, "flag": True, "number": 3}
+        kept = {name: value for name, value in asked.items() if value is not None}
+        assert await client.control.trace_settings("m", asked) == {"model": "m", **kept}
+        assert await client.control.log_settings({"a": None}) == {"a": True}
         await client.control.replace_models([SERVED, ServedModel("n", "/n")])
 
     assert gateway.control.loaded == [("m", {"config": "{}", "n": 1, "b": True, "file:x": b""})]
