@@ -42,7 +42,7 @@ def rest(server: ServerProcess, model: str, traceparent: str = "", **fields) -> 
     headers = {"Content-Type": "application/json", "Authorization": "Bearer hidden-secret"}
     if traceparent:
         headers |= {"traceparent": traceparent, "tracestate": "vendor=1"}
-    body = json.dumps(ask([0.125, 0.25]) | fields).encode()
+    body = json.dumps(ask([31337.25, 0.25]) | fields).encode()
     request = urllib.request.Request(f"{server.url}/v2/models/{model}/infer", body, headers)
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
@@ -179,4 +179,31 @@ def test_the_access_log_has_a_line_per_request_and_no_secret_or_payload(world):
     text = json.dumps(server.events)
     assert "hidden-secret" not in text
     assert "Bearer" not in text
-    assert "0.125" not in text
+    assert "31337.25" not in text
+
+
+def set_log(server: ServerProcess, **settings) -> dict[str, object]:
+    with urllib.request.urlopen(
+        f"{server.url}/v2/logging", json.dumps(settings).encode(), timeout=30
+    ) as answer:
+        return json.load(answer)
+
+
+def test_settings_are_in_force_in_all_frontends_when_the_call_is_answered(tmp_path):
+    add_echo(tmp_path, "echo")
+    environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
+    arguments = ("--frontends", "2", "--access-log-rate", "1")
+    with serving(tmp_path, arguments=arguments, environment=environment) as server:
+        assert all("traceparent" in rest(server, "echo") for _ in range(12))
+        assert set_log(server, log_info=False)["log_info"] is False
+        set_trace(server, "", trace_level=["OFF"])
+        assert not any("traceparent" in rest(server, "echo", id="unseen") for _ in range(12))
+        set_log(server, log_info=None, log_verbose_level=1)
+        rest(server, "echo", id="seen")
+        server.wait_for("request", request_id="seen")
+        server.stop()
+        server.wait_for("frontend is stopping", level="debug")  # it debugs since it was asked to
+        lines = [event for event in server.events if event["event"] == "request"]
+        assert {line["frontend"] for line in lines} == {1, 2}
+        assert len(lines) == 13
+        assert "unseen" not in {line.get("request_id") for line in lines}

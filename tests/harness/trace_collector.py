@@ -76,7 +76,7 @@ def collecting(folder: Path) -> Iterator[tuple[Collector, str]]:
             [agent, "start", "--otlp-grpc-endpoint", f"127.0.0.1:{port}",
              "--otlp-http-endpoint", f"127.0.0.1:{http}", "--exporter", "otlp",
              "--otlp-exporter-endpoint", f"http://127.0.0.1:{behind}",
-             "--otlp-exporter-protocol", "grpc", "--otlp-exporter-batch-timeout", "100ms"],
+             "--otlp-exporter-protocol", "grpc", "--batch-timeout", "100ms"],
             stdout=log, stderr=log,
         )  # fmt: skip
     try:
