@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from runtimes.contract.messages import ModelSpec
@@ -48,6 +48,40 @@ class LoadedModel(Protocol):
         """
 
 
+class Profiler(Protocol):
+    """The framework's own profiler, made for one trace.
+
+    It may be made in any thread, which takes what time it needs; `start` and `stop` are called in
+    the thread that computes and hold up requests; `trace` may again be called in any.
+    """
+
+    file_name: str
+    """What the trace is to be called, which says its form."""
+
+    model: LoadedModel
+    """Computes what is to be captured."""
+
+    def start(self) -> None:
+        """Capture all that `model` computes from here on."""
+
+    def stop(self) -> None:
+        """Capture nothing more."""
+
+    def trace(self, max_bytes: int) -> bytes:
+        """The trace's file. Raises ModelError where it has more bytes."""
+
+    def close(self) -> None:
+        """Let go of files and memory."""
+
+
+class ProfiledModel(LoadedModel, Protocol):
+    """A loaded model that can be profiled."""
+
+    @property
+    def profiler(self) -> Callable[[], Profiler]:
+        """Makes a profiler for one trace; the call raises ModelError where there is none."""
+
+
 class Runtime(Protocol):
     """Knows one framework."""
 
@@ -65,5 +99,5 @@ class Runtime(Protocol):
         Neither runs an operation nor touches a GPU: a CUDA context does not survive a fork.
         """
 
-    def load(self, spec: ModelSpec) -> LoadedModel:
+    def load(self, spec: ModelSpec) -> ProfiledModel:
         """Load `spec.artifact`, prove its device and signature. Raises LoadError."""

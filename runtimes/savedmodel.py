@@ -22,6 +22,7 @@ from runtimes.probe import check_outputs, conclusive, probe_inputs
 from runtimes.reasons import clean_reason
 from runtimes.runtime import LoadError, ModelError
 from runtimes.signature import FoundTensor, reconcile
+from runtimes.tensorflow_profile import TensorFlowProfiler
 
 DEFAULT_SIGNATURE = "serving_default"
 GPU = "/GPU:0"  # the only one left visible to this process, whatever its number was
@@ -127,6 +128,10 @@ class SavedModel:
         except Exception as error:  # TensorFlow's own and what a py_function raises
             raise ModelError(clean_reason(error, self._spec)) from error
         return found
+
+    def profiler(self) -> TensorFlowProfiler:
+        """See ProfiledModel."""
+        return TensorFlowProfiler(self)
 
     def variables(self) -> list[tuple[str, bool, str]]:
         """Name, whether floating, and device of every variable the signature reads."""

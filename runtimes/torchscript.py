@@ -20,6 +20,7 @@ from runtimes.precision import check_precision, precision_fact
 from runtimes.probe import check_outputs, conclusive, probe_inputs
 from runtimes.reasons import clean_reason
 from runtimes.runtime import LoadError, ModelError
+from runtimes.torch_profile import TorchProfiler
 from runtimes.torch_signature import (
     EXTRA_FILE,
     Argument,
@@ -138,6 +139,10 @@ class TorchScriptModel:
             return self._module(*(given[position] for position in range(count)))
         # An optional argument is left out before another one.
         return self._module(**{self._arguments[at].name: value for at, value in given.items()})
+
+    def profiler(self) -> TorchProfiler:
+        """See ProfiledModel."""
+        return TorchProfiler(self)
 
     def tensors(self) -> list[tuple[str, torch.Tensor]]:
         """Every parameter and buffer with its name."""

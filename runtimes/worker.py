@@ -38,6 +38,7 @@ from runtimes.contract.messages import (
     ModelSpec,
     Ping,
     Pong,
+    Profile,
     ProtocolError,
     Ready,
     Result,
@@ -47,7 +48,8 @@ from runtimes.contract.messages import (
 from runtimes.execute import bounded, execute
 from runtimes.golden import check_golden
 from runtimes.priority import lowered_priority, step_back
-from runtimes.runtime import LoadedModel, LoadError, Runtime
+from runtimes.profiling import Profiling
+from runtimes.runtime import LoadedModel, LoadError, ProfiledModel, Runtime
 from runtimes.warmup import warm_up
 
 NS_PER_US = 1000
@@ -55,7 +57,7 @@ MAX_SOCKETS = 16  # in one read
 LOST_GATEWAY = 3  # exit code
 EXPIRED = "the deadline passed while the request waited in the queue"
 
-Loaded = tuple[LoadedModel, Limits, Ready]
+Loaded = tuple[ProfiledModel, Limits, Ready]
 
 
 def run(sock: socket.socket, runtime: Runtime) -> None:
@@ -88,11 +90,13 @@ def run(sock: socket.socket, runtime: Runtime) -> None:
         max_bytes=first.spec.max_queue_bytes,
     )
     busy, control = Busy(), Client(sock, outbox, queue)
+    profiling = Profiling(model, outbox.send, queue.nudge)
     reader = threading.Thread(
-        target=_read, args=(messages, sockets, control, busy, queue), daemon=True, name="reader"
-    )
+        target=_read, args=(messages, sockets, control, busy, queue, profiling), daemon=True,
+        name="reader",
+    )  # fmt: skip
     reader.start()
-    _compute(busy, model, queue, limits, first.spec.max_answer_bytes)
+    _compute(busy, profiling, queue, limits, first.spec.max_answer_bytes)
     step_back()  # giving back a large model's memory takes its time, too
 
 
@@ -159,20 +163,28 @@ def _limits(model: LoadedModel, spec: ModelSpec) -> Limits:
     )
 
 
-def _compute(busy: Busy, model: LoadedModel, queue: BatchQueue, limits: Limits, most: int) -> None:
+def _compute(
+    busy: Busy, profiling: Profiling, queue: BatchQueue, limits: Limits, most: int
+) -> None:
     """Answer what is in the queue until it is closed; answers have at most `most` bytes."""
     while (batch := queue.take()) is not None:
+        if profiling.under_way:
+            profiling.before()
+        if not batch:
+            continue
         now = time.monotonic_ns()
         busy.since_ns = now
         endings: dict[Client, list[Message]] = {}
         try:
-            for entry, ending in _endings(model, batch, limits, now):
+            for entry, ending in _endings(profiling.model, batch, limits, now):
                 client = cast(Client, entry.client)
                 endings.setdefault(client, []).append(bounded(ending, most))
         finally:
             for client, messages in endings.items():
                 client.outbox.send(*messages)
         busy.since_ns = 0
+        if profiling.under_way:
+            profiling.after()
 
 
 def _endings(
@@ -205,7 +217,7 @@ class Busy:
 
 def _read(
     messages: Iterator[Message], sockets: deque[socket.socket], control: Client, busy: Busy,
-    queue: BatchQueue,
+    queue: BatchQueue, profiling: Profiling,
 ) -> None:  # fmt: skip
     """The reader thread: what the gateway says until Stop; end of file ends the process."""
     try:
@@ -217,6 +229,8 @@ def _read(
                     Client.serve(sockets.popleft(), queue)
                 case Ping():
                     control.outbox.send(Pong(busy.ns))
+                case Profile():
+                    profiling.ask(message)
                 case Stop():
                     queue.close()
                 case _:

@@ -29,6 +29,7 @@ from server.lifecycle.loading import Loader, Supplied
 from server.lifecycle.manager import LifecycleManager
 from server.lifecycle.observation import Observation
 from server.model_config import batching_defaults, reload_folders, served_set
+from server.profiling import ProfileTaker
 from server.replacing import Replacing
 from server.repository.background import in_background
 from server.repository.errors import RepositoryError
@@ -141,7 +142,8 @@ class Gateway:
         )
         control = ServingControlPlane(
             self._manager, self._supply, history, settings.model_control, self._watcher.rescan,
-            self._publisher, observation, switches, replacing,
+            self._publisher, observation, switches,
+            ProfileTaker(self._manager.find, pool_limits.max_message_bytes), replacing,
         )  # fmt: skip
         admin = create_admin_app(control)
         self._metrics = listen(

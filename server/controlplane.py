@@ -13,7 +13,8 @@ from server.lifecycle.observation import Observation
 from server.lifecycle.overview import Overview
 from server.lifecycle.states import State
 from server.looking import look_until_quiet
-from server.planes import IndexEntry
+from server.planes import IndexEntry, TraceFile
+from server.profiling import ProfileTaker
 from server.replacing import Replacing
 from server.repository.errors import RepositoryError
 from server.repository.names import is_label
@@ -50,6 +51,7 @@ class ServingControlPlane:
         routing: Routing,
         observation: Observation,
         switches: Switches,
+        profiles: ProfileTaker,
         replacing: Replacing | None = None,
     ) -> None:
         self._manager = manager
@@ -60,6 +62,7 @@ class ServingControlPlane:
         self._routing = routing
         self._observation = observation
         self._switches = switches
+        self._profiles = profiles
         self._replacing = replacing
 
     # ---- for clients ---------------------------------------------------------------------------
@@ -146,6 +149,10 @@ class ServingControlPlane:
         await self._replacing.replace(models)
 
     # ---- for operators -------------------------------------------------------------------------
+
+    async def profile(self, model: str, version: str, batches: int, seconds: float) -> TraceFile:
+        """What the runtime's profiler captures of the next batches."""
+        return await self._profiles.take(model, version, batches, seconds)
 
     def labels(self, model: str) -> Mapping[str, int]:
         """The labels of `model` with their versions."""

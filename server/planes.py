@@ -131,6 +131,14 @@ class ControlPlane(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class TraceFile:
+    """What a runtime's profiler captured; `name` says the form."""
+
+    name: str
+    content: bytes
+
+
 class AdminPlane(Protocol):
     """What operators ask, on the port that is theirs."""
 
@@ -152,6 +160,14 @@ class AdminPlane(Protocol):
     async def metrics(self, accept: str) -> tuple[bytes, str]:
         """All metrics with what frontends have counted up to now, in the form that the header
         Accept asks for, and their content type.
+        """
+
+    async def profile(self, model: str, version: str, batches: int, seconds: float) -> TraceFile:
+        """What the runtime's own profiler captures in one worker of the next 1 to 1000 batches, or
+        of as many as come within `seconds`, 1 to 300.
+
+        InvalidArgument for other numbers, NotFound and Unavailable as the data plane, Unsupported
+        where the runtime has no profiler, Overloaded while a profile of the model is being taken.
         """
 
     async def overview(self) -> Overview:
