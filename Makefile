@@ -8,8 +8,10 @@ HOST ?= http://127.0.0.1:8000
 PYTEST_ARGS ?=
 PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
 PIP_FLAGS := --quiet --disable-pip-version-check
+# Servers start hundreds of times in the tests; none shall compile everything again.
+export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test check protos bench-swap locust clean help
+.PHONY: demo test check protos bench bench-swap locust clean help
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,6 +37,9 @@ protos: $(VENV)/.dev ## Generate the code of protos/ and the JSON Schema of mode
 
 bench-swap: $(VENV)/.loadtests ## Measure 50 swaps of a model under load; BENCH_ARGS="--quick" for less
 	@$(BIN)/python -m loadtests.swap $(BENCH_ARGS)
+
+bench: $(VENV)/.loadtests ## Measure serving beside bare protocol libraries; BENCH_ARGS="--quick" for less
+	@$(BIN)/python -m loadtests.bench $(BENCH_ARGS)
 
 locust: $(VENV)/.loadtests ## Locust's page for the server at HOST; LOCUST_ARGS="--headless ..." for more
 	@$(BIN)/locust -f loadtests/locustfile.py --host $(HOST) $(LOCUST_ARGS)

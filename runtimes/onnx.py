@@ -106,8 +106,10 @@ class OnnxModel:
         self._session = session
         self._outputs = {item.name: item.datatype for item in signature.outputs}
         kinds = {item.datatype for item in (*signature.inputs, *signature.outputs)}
-        # numpy has no bfloat16: such models go through OrtValues, which is a little slower.
-        self._infer = self._infer_values if Datatype.BF16 in kinds else self._infer_arrays
+        # On a CPU `run` reads and gives arrays in place as well, and is quicker than binding; but
+        # numpy has no bfloat16.
+        bound = Datatype.BF16 in kinds or (device != CPU and Datatype.BYTES not in kinds)
+        self._infer = self._infer_bound if bound else self._infer_arrays
 
     def infer(self, inputs: Sequence[Tensor], outputs: Sequence[str]) -> list[Tensor]:
         """Run the session; raises ModelError."""
@@ -119,6 +121,11 @@ class OnnxModel:
         except Exception as error:  # ONNX Runtime's classes share no base but this
             raise ModelError(clean_reason(error, self.spec)) from error
 
+    def swap(self, session: ort.InferenceSession) -> ort.InferenceSession:
+        """Use `session` from here on; the one that was used."""
+        used, self._session = self._session, session
+        return used
+
     def _infer_arrays(
         self, _inputs: Sequence[Tensor], feeds: Mapping[str, Array], names: list[str]
     ) -> list[Tensor]:
@@ -128,16 +135,28 @@ class OnnxModel:
             for name, result in zip(names, results, strict=True)
         ]
 
-    def _infer_values(
+    def _infer_bound(
         self, inputs: Sequence[Tensor], feeds: Mapping[str, Array], names: list[str]
     ) -> list[Tensor]:
-        values = {item.name: _ort_value(item.datatype, feeds[item.name]) for item in inputs}
-        results = self._session.run_with_ort_values(names, values)
+        """By IO binding: inputs where they lie, only the outputs asked for, all of them on the CPU
+        after one wait for the device.
+        """
+        binding = self._session.io_binding()
+        for item in inputs:
+            array = feeds[item.name]
+            if item.datatype is Datatype.BF16:
+                value = ort.OrtValue.ortvalue_from_numpy_with_onnx_type(array, ONNX_BFLOAT16)
+                binding.bind_ortvalue_input(item.name, value)
+            else:
+                binding.bind_cpu_input(item.name, array)
+        for name in names:
+            binding.bind_output(name, CPU)
+        self._session.run_with_iobinding(binding)
         return [
             _bf16(name, result)
             if self._outputs[name] is Datatype.BF16
             else to_tensor(name, self._outputs[name], np.asarray(result.numpy()))
-            for name, result in zip(names, results, strict=True)
+            for name, result in zip(names, binding.get_outputs(), strict=True)
         ]
 
 
@@ -154,12 +173,6 @@ def _array(tensor: Tensor) -> Array:
             f"input '{tensor.name}' has an element that is not UTF-8, which ONNX strings must be"
         ) from None
     return texts.reshape(array.shape)
-
-
-def _ort_value(datatype: Datatype, array: Array) -> ort.OrtValue:
-    if datatype is Datatype.BF16:
-        return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(array, ONNX_BFLOAT16)
-    return ort.OrtValue.ortvalue_from_numpy(array)
 
 
 def _bf16(name: str, value: ort.OrtValue) -> Tensor:
@@ -186,17 +199,15 @@ def _load(
         raise LoadError(f"device 'cuda:{index}' cannot be used: {why_no_cuda()}")
     model = OnnxModel(spec, session, _signature(session, spec, unranked), device_name(index))
 
-    def second(profiled: ort.SessionOptions) -> tuple[ort.InferenceSession, OnnxModel]:
-        another = _session(spec, profiled, providers)
-        return another, OnnxModel(spec, another, model.signature, model.device)
-
     model.facts = {
         "framework": f"ONNX Runtime {ort.__version__}",
         "providers": ", ".join(session.get_providers()),
         "precision": precision_fact(spec, on_gpu=index is not None),
         "probe": _probe(model),
     }
-    model.profiler = lambda: OnnxProfiler(session_options(spec, options), second)
+    model.profiler = lambda: OnnxProfiler(
+        session_options(spec, options), lambda made: _session(spec, made, providers), model.swap
+    )
     if index is not None:
         nodes = recorded(session) if records_placement() else _profile(model, settings, providers)
         model.facts = {**model.facts, "nodes_on_cpu": nodes_on_cpu(nodes)}

@@ -10,13 +10,12 @@ from collections.abc import Callable
 
 import onnxruntime as ort
 
-from runtimes.runtime import LoadedModel
 from runtimes.trace_file import TraceFolder
 
 
 class OnnxProfiler:
-    """See runtime.Profiler. `second` makes the session from settings that were made for it, and the
-    model around it.
+    """See runtime.Profiler. `make` makes the second session of settings that were made for it, and
+    `swap` has the model use another session, and gives the one it used.
     """
 
     file_name = "onnxruntime.trace.json"
@@ -24,26 +23,32 @@ class OnnxProfiler:
     def __init__(
         self,
         settings: ort.SessionOptions,
-        second: Callable[[ort.SessionOptions], tuple[ort.InferenceSession, LoadedModel]],
+        make: Callable[[ort.SessionOptions], ort.InferenceSession],
+        swap: Callable[[ort.InferenceSession], ort.InferenceSession],
     ) -> None:
+        self._swap = swap
         self._folder = TraceFolder()
         settings.enable_profiling = True
         settings.profile_file_prefix = str(self._folder.path / "trace")
         try:
-            self._session, self.model = second(settings)
+            self._second = make(settings)
         except BaseException:
             self._folder.close()
             raise
+        self._first: ort.InferenceSession | None = None
 
     def start(self) -> None:
-        """The second session has been capturing since it was made."""
+        """Let the second session compute."""
+        self._first = self._swap(self._second)
 
     def stop(self) -> None:
-        """The second session computes no more, and so captures no more."""
+        """Let the first one compute again."""
+        if self._first is not None:
+            self._swap(self._first)
 
     def trace(self, max_bytes: int) -> bytes:
         """The JSON."""
-        self._session.end_profiling()
+        self._second.end_profiling()
         return self._folder.read("*.json", max_bytes)
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from runtimes.contract.codes import Code
 from runtimes.contract.messages import Message, Profile, Profiled
-from runtimes.runtime import LoadedModel, ModelError, ProfiledModel, Profiler
+from runtimes.runtime import ModelError, ProfiledModel, Profiler
 
 FAILED = "the runtime's profiler failed; see the server's log"
 AT_A_TIME = "a profile of this model is being taken; one at a time"
@@ -29,8 +29,6 @@ class Profiling:
         nudge: Callable[[], None],
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        self.model: LoadedModel = model
-        """What computes: the model, or what stands in for it while it is captured."""
         self.under_way = False
         """True where the thread that computes has to look here between batches."""
         self._model = model
@@ -115,11 +113,10 @@ class Profiling:
             self._give_up(error)
             return
         self._started = True
-        self.model = self._profiler.model
 
     def _end(self) -> None:
         profiler, self._profiler = self._profiler, None
-        captured, self.model, self.under_way = self._asked.batches - self._left, self._model, False
+        captured, self.under_way = self._asked.batches - self._left, False
         if profiler is None:
             return
         try:

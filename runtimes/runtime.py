@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from runtimes.contract.messages import ModelSpec
 from runtimes.contract.tensor import Signature, Tensor
@@ -58,11 +59,8 @@ class Profiler(Protocol):
     file_name: str
     """What the trace is to be called, which says its form."""
 
-    model: LoadedModel
-    """Computes what is to be captured."""
-
     def start(self) -> None:
-        """Capture all that `model` computes from here on."""
+        """Capture all that the model computes from here on."""
 
     def stop(self) -> None:
         """Capture nothing more."""
@@ -80,6 +78,38 @@ class ProfiledModel(LoadedModel, Protocol):
     @property
     def profiler(self) -> Callable[[], Profiler]:
         """Makes a profiler for one trace; the call raises ModelError where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedRequest:
+    """A request that lies beside an artifact, to warm up with; `name` is for messages."""
+
+    name: str
+    signature: str
+    inputs: tuple[Tensor, ...]
+
+
+@runtime_checkable
+class ManySignatures(Protocol):
+    """What a LoadedModel has besides where it can be called in several ways.
+
+    Itself it is the default one of them. A model without this has one, `serving_default`.
+    """
+
+    @property
+    def signatures(self) -> Mapping[str, LoadedModel]:
+        """Every signature by its name; one of them is this model itself."""
+
+    @property
+    def method_names(self) -> Mapping[str, str]:
+        """TensorFlow's method name of each."""
+
+    @property
+    def not_to_try(self) -> Mapping[str, str]:
+        """Those that only requests may call, with the reason: a trial run would change things."""
+
+    def recorded(self) -> Iterable[RecordedRequest]:
+        """Requests that came with the artifact. Raises LoadError, also while they are read."""
 
 
 class Runtime(Protocol):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from runtimes.runtime import LoadedModel
 from runtimes.trace_file import TraceFolder
 
 
@@ -13,8 +12,7 @@ class TensorFlowProfiler:
 
     file_name = "tensorflow.xplane.pb"
 
-    def __init__(self, model: LoadedModel) -> None:
-        self.model = model
+    def __init__(self) -> None:
         self._folder = TraceFolder()
 
     def start(self) -> None:

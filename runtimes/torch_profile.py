@@ -7,7 +7,6 @@ import json
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from runtimes.runtime import LoadedModel
 from runtimes.trace_file import TraceFolder
 
 
@@ -16,8 +15,7 @@ class TorchProfiler:
 
     file_name = "torch.trace.json"
 
-    def __init__(self, model: LoadedModel) -> None:
-        self.model = model
+    def __init__(self) -> None:
         activities = [ProfilerActivity.CPU]
         if torch.cuda.is_available():
             activities.append(ProfilerActivity.CUDA)

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from server.errors import Overloaded
-
-RETRY_AFTER = 1.0
+from server.errors import RETRY_AFTER, Overloaded
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from functools import partial
 
 from runtimes.contract.codes import Code
 from server.admission import Admission
-from server.errors import ServingError, Unavailable
+from server.errors import InvalidArgument, ServingError, Unavailable
 from server.exchange import Exchange, Observer
 from server.inference import InferenceRequest, InferenceResponse, check
 from server.planes import ModelMetadata
@@ -51,25 +51,32 @@ class ServingDataPlane:
         exchange.request_id, exchange.deadline_ns = request.id, request.deadline_ns
         load = self._table.acquire(request.model, request.version)
         exchange.ended = partial(self._served, load)
-        added = load.added
-        exchange.answering = added.version
-        check(request, added.signature, added.max_batch_size)
+        exchange.answering = load.added.version
+        called = load.signatures.get(request.signature)
+        if called is None:
+            raise _unknown_signature(request, load)
+        check(request, called.signature, called.max_batch_size)
         shape = request.inputs[0].shape if request.inputs else ()
-        rows = shape[0] if added.max_batch_size and shape else 1
+        rows = shape[0] if called.max_batch_size and shape else 1
         size = sum([len(tensor.data) for tensor in request.inputs])
         self._admission.enter(load.model, load.usage, rows, size)
         exchange.rows = rows
         exchange.sent_ns = time.monotonic_ns()
         try:
             result = await load.workers.infer(
-                request.inputs, request.outputs, request.deadline_ns, request.priority
+                request.inputs,
+                request.outputs,
+                request.deadline_ns,
+                request.priority,
+                # One name for the default, so that its requests are joined however they name it.
+                "" if called is load.added.signatures[0] else request.signature,
             )
         finally:
             exchange.received_ns = time.monotonic_ns()
             self._admission.leave(load.usage, rows, size)
         exchange.timings = result.timings
         return InferenceResponse(
-            request.model, str(added.version), request.id, result.outputs, result.timings
+            request.model, str(load.added.version), request.id, result.outputs, result.timings
         )
 
     def _served(self, load: Load, exchange: Exchange, code: Code | None) -> None:
@@ -107,13 +114,25 @@ class ServingDataPlane:
     def metadata(self, model: str, version: str) -> ModelMetadata:
         """What the version's artifact and settings say."""
         added = self._table.find(model, version).added
+        default = added.signatures[0]
         return ModelMetadata(
             name=model,
             version=added.version,
             versions=self._table.versions(model),
             platform=PLATFORMS.get(added.runtime, added.runtime),
             runtime=added.runtime,
-            signature=added.signature,
-            max_batch_size=added.max_batch_size,
+            signature=default.signature,
+            max_batch_size=default.max_batch_size,
             settings=added.settings,
+            default_signature=default.name,
+            signatures={one.name: one.signature for one in added.signatures},
+            max_batch_sizes={one.name: one.max_batch_size for one in added.signatures},
+            method_names={one.name: one.method_name for one in added.signatures},
         )
+
+
+def _unknown_signature(request: InferenceRequest, load: Load) -> InvalidArgument:
+    known = ", ".join(f"'{one.name}'" for one in load.added.signatures)
+    return InvalidArgument(
+        f"model '{request.model}' has no signature '{request.signature[:100]}'; it has {known}"
+    )

@@ -110,6 +110,13 @@ _BY_CODE: dict[Code, type[ServingError]] = {
 }
 
 
+RETRY_AFTER = 1.0
+"""Seconds after which what is full or being restarted is worth another try."""
+
+_PASSING = (Code.UNAVAILABLE, Code.OVERLOADED)
+
+
 def error_for(code: Code, message: str) -> ServingError:
-    """The error class that stands for `code`, as received from a worker."""
-    return _BY_CODE.get(code, Internal)(message)
+    """The error that stands for `code`, as received from a worker."""
+    hint = RETRY_AFTER if code in _PASSING else None
+    return _BY_CODE.get(code, Internal)(message, retry_after=hint)

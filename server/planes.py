@@ -8,10 +8,10 @@ does not know whether it lives in the gateway's process or in its own.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from runtimes.contract.tensor import Signature
+from runtimes.contract.tensor import SERVING_DEFAULT, Signature
 from server.exchange import Exchange
 from server.inference import InferenceRequest, InferenceResponse
 from server.lifecycle.history import Transition
@@ -30,6 +30,10 @@ class ModelMetadata:
 
     `versions` are all ready versions, ascending. `max_batch_size` is 0 without a batch dimension.
     `platform` is the Open Inference Protocol's word for the artifact, such as `onnxruntime_onnx`.
+
+    `signature` and `max_batch_size` are those of the signature called `default_signature`.
+    `signatures`, `max_batch_sizes` and `method_names` (TensorFlow's, such as
+    `tensorflow/serving/predict`) have every signature by its name, the default one first.
     """
 
     name: str
@@ -40,6 +44,23 @@ class ModelMetadata:
     signature: Signature
     max_batch_size: int
     settings: ModelSettings
+    default_signature: str = SERVING_DEFAULT
+    signatures: Mapping[str, Signature] = field(default_factory=dict)
+    max_batch_sizes: Mapping[str, int] = field(default_factory=dict)
+    method_names: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, signature: str) -> ModelMetadata:
+        """The same with `signature` and `max_batch_size` of the signature called that.
+
+        "" is the default; one that is not there changes nothing.
+        """
+        if signature not in self.signatures:
+            return self
+        return replace(
+            self,
+            signature=self.signatures[signature],
+            max_batch_size=self.max_batch_sizes[signature],
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import msgspec
 
-from runtimes.contract.tensor import Signature
+from runtimes.contract.tensor import NamedSignature
 from server.planes import IndexEntry
 from server.repository.served import ServedModel
 from server.repository.settings import ModelSettings
@@ -24,7 +24,7 @@ from server.telemetry.log_settings import LogRules
 from server.telemetry.settings_words import Setting
 from server.telemetry.trace_settings import TraceRules
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Both sides are of one release; a frontend of another one must not be let in."""
 
 Parameter = str | bool | int
@@ -76,14 +76,13 @@ class Welcome(_Message, frozen=True):
 class LoadAdded(_Message, frozen=True):
     """A load that can be routed to; `load` is its number, never used again.
 
-    `max_batch_size` is 0 without a batch dimension.
+    Of its `signatures`, never none, the first is the default.
     """
 
     load: int
     version: int
     runtime: str
-    signature: Signature
-    max_batch_size: int
+    signatures: tuple[NamedSignature, ...]
     settings: ModelSettings
 
 

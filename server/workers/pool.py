@@ -122,6 +122,7 @@ class WorkerPool:
         outputs: tuple[str, ...],
         deadline_ns: int,
         priority: int = 0,
+        signature: str = "",
     ) -> Result:
         """The answer of the least loaded worker; Overloaded when all are at their bound."""
         if not self._ready:
@@ -137,7 +138,7 @@ class WorkerPool:
                 f"'{self._spec.model}', max_in_flight is {self._limits.max_in_flight}",
                 retry_after=1.0,
             )
-        return await worker.infer(inputs, outputs, deadline_ns, priority)
+        return await worker.infer(inputs, outputs, deadline_ns, priority, signature)
 
     async def stop(self) -> None:
         """Let every worker finish what it has, then end them all."""

@@ -73,11 +73,12 @@ class Worker:
         outputs: tuple[str, ...],
         deadline_ns: int,
         priority: int = 0,
+        signature: str = "",
     ) -> Result:
         """The worker's answer; see WorkerConnection.infer."""
         if self._connection is None:
             raise Unavailable("the model's worker is not running; send the request again")
-        return await self._connection.infer(inputs, outputs, deadline_ns, priority)
+        return await self._connection.infer(inputs, outputs, deadline_ns, priority, signature)
 
     async def start(
         self,

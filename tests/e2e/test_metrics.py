@@ -159,7 +159,7 @@ def test_counters_are_those_of_the_clients_to_the_request(at, client):
     }  # fmt: skip
 
 
-def test_no_counter_goes_down_when_a_worker_is_replaced(at, client):
+def test_the_killed_worker_is_counted_with_what_ended_it(at, client):
     assert [sample.value for sample in samples(at, "underway_worker_restarts_total")] == [1]
     (sample,) = samples(at, "underway_worker_restarts_total")
     assert (sample.labels["model"], sample.labels["reason"]) == ("slow", "signal")

@@ -60,6 +60,7 @@ def decode_infer(payload: bytes, now_ns: int, deadline_ns: int = 0) -> Decoded:
             deadline_ns=sooner(deadline_ns, parameters.deadline_ns(now_ns)),
             priority=parameters.priority,
             parameters=parameters.custom,
+            signature=parameters.signature,
         ),
         classes,
     )

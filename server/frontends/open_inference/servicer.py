@@ -112,7 +112,7 @@ class OpenInferenceServicer:
         if not decoded.classes:
             return await self._data.infer(request, exchange)
         # Asked before, because the version that answers may be gone right after.
-        metadata = self._data.metadata(request.model, request.version)
+        metadata = self._data.metadata(request.model, request.version).of(request.signature)
         response = await self._data.infer(request, exchange)
         return _with_classes(response, decoded.classes, metadata)
 

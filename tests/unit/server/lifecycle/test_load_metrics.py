@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from runtimes.contract.messages import Ready
-from runtimes.contract.tensor import Signature
+from runtimes.contract.tensor import NamedSignature, Signature
 from server.admission import AdmissionBounds
 from server.lifecycle import load_metrics
 from server.lifecycle.footprint import memory_of
@@ -22,7 +22,7 @@ from server.telemetry.recorder import Recorders
 from tests.unit.server.lifecycle.doubles import Clock
 
 FACTS = {"model": "m", "version": "1", "runtime": "onnx"}
-READY = Ready(Signature((), ()), 0, "cuda:0", 1_500_000_000, 250_000_000)
+READY = Ready((NamedSignature(Signature((), ())),), "cuda:0", 1_500_000_000, 250_000_000)
 
 
 def version(id_: int = 1, state: State = State.READY, pids: tuple[int, ...] = ()) -> ModelVersion:
