@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,6 +27,17 @@ def no_names_in_logs() -> Iterator[None]:
     """What a failed request has bound in its task, a test without a task has bound for all."""
     yield
     structlog.contextvars.clear_contextvars()
+
+
+@pytest.fixture
+def logging_as_before() -> Iterator[None]:
+    """For a test that says how this process logs: it does so no longer than that."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

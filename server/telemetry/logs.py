@@ -13,6 +13,7 @@ from server.telemetry.log_settings import LogRules, rules_of
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("auto", "json", "text")
+_ALL_LEVELS = (*LEVELS, "critical")
 
 
 class _Output(NamedTuple):
@@ -49,8 +50,8 @@ def use_log_rules(rules: LogRules) -> None:
         structlog.processors.TimeStamper(fmt="%H:%M:%S" if short else "iso", utc=not short),
         structlog.processors.UnicodeDecoder(),
     ]
-    lowest = min(map(_number, levels), default=logging.CRITICAL + 1)
-    if not all(level in levels for level in LEVELS if _number(level) > lowest):
+    lowest = min(map(_number, levels), default=logging.CRITICAL)
+    if not levels.issuperset(level for level in _ALL_LEVELS if _number(level) >= lowest):
         shared.insert(0, partial(_drop_others, levels))
     renderer: list[structlog.typing.Processor] = (
         [_escape_controls, _text_renderer(stream)]

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from runtimes.batching.decide import Limits
-from runtimes.batching.queue import BatchQueue, QueueFull
+from runtimes.batching.queue import Batch, BatchQueue, QueueFull
 from runtimes.contract.messages import Infer
 from runtimes.contract.tensor import Datatype, Tensor
 
@@ -97,7 +97,7 @@ def test_a_nudge_is_no_request_and_loses_none():
     queue.put(request(1))
     queue.nudge()
 
-    assert queue.take() == []
+    assert queue.take() == Batch(())
     assert ids(queue.take()) == [1]
 
 
@@ -109,4 +109,4 @@ def test_a_nudge_wakes_who_waits():
     queue.nudge()
     waiting.join(20)
 
-    assert taken == [[]]
+    assert taken == [Batch(())]
