@@ -16,6 +16,7 @@ from server.lifecycle.observation import Observation
 from server.lifecycle.states import State
 from server.looking import MAX_LOOKS
 from server.planes import IndexEntry
+from server.profiling import ProfileTaker
 from server.repository.errors import RepositoryError
 from server.supply import Supply
 from server.telemetry.lifecycle import LifecycleMeter
@@ -35,6 +36,7 @@ class World:
         self.plane = ServingControlPlane(
             self.manager, self.supply, history, control, self._look,
             self.manager.publisher, Observation(AdmissionBounds(8, 80, 8, 80), 4), switches(),
+            ProfileTaker(self.manager.find, 1024),
         )  # fmt: skip
 
     async def _look(self) -> None:

@@ -18,6 +18,7 @@ from server.controlplane import ServingControlPlane
 from server.errors import Internal, InvalidArgument, Unsupported
 from server.lifecycle.observation import Observation
 from server.lifecycle.states import State
+from server.profiling import ProfileTaker
 from server.replacing import Replacing
 from server.repository.served import ServedModel
 from server.repository.served_set import ServedSet
@@ -71,7 +72,7 @@ class World:
         self.plane = ServingControlPlane(
             self.manager, self.supply, history, ModelControl.POLL, self._look,
             self.manager.publisher, Observation(AdmissionBounds(8, 80, 8, 80), 4), switches(),
-            replacing,
+            ProfileTaker(self.manager.find, 1024), replacing,
         )  # fmt: skip
 
     def model(self, name: str, folder: str = "", **fields) -> ServedModel:
@@ -253,7 +254,7 @@ async def test_a_server_without_a_model_config_says_how_to_start_it(tmp_path):
     supply = Supply((tmp_path,), 4, 0.0, LifecycleMeter(CollectorRegistry()))
     plane = ServingControlPlane(
         manager, supply, history, ModelControl.POLL, turn, manager.publisher,
-        Observation(AdmissionBounds(8, 80, 8, 80), 4), switches(),
+        Observation(AdmissionBounds(8, 80, 8, 80), 4), switches(), ProfileTaker(manager.find, 1024),
     )  # fmt: skip
 
     with pytest.raises(Unsupported, match="Start it with --model-config-file"):
