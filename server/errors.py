@@ -2,6 +2,7 @@
 
     ServingError
     ├── InvalidArgument      the request is wrong; sending it again will not help
+    ├── FailedPrecondition   the model, as it is, cannot be asked that
     ├── NotFound             no such model, version or route
     ├── TooLarge             over a size limit; the message names the setting
     ├── Unavailable          not ready, worker lost or shutting down; may be sent again
@@ -16,6 +17,9 @@ Messages reach clients: they name the field and what was expected, never a path 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from runtimes.contract.codes import Code
 
 
@@ -23,6 +27,8 @@ class ServingError(Exception):
     """A request ended without an answer; `code` says why in protocol-neutral terms."""
 
     code: Code = Code.INTERNAL
+    told: Mapping[str, str] = MappingProxyType({})
+    """What a client is told besides the message: headers over REST, trailing metadata over gRPC."""
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -34,6 +40,12 @@ class InvalidArgument(ServingError):
     """The request contradicts the protocol or the model's signature."""
 
     code = Code.INVALID_ARGUMENT
+
+
+class FailedPrecondition(ServingError):
+    """Well formed, but the model as it is does not have what is asked for."""
+
+    code = Code.FAILED_PRECONDITION
 
 
 class NotFound(ServingError):
@@ -98,6 +110,7 @@ _BY_CODE: dict[Code, type[ServingError]] = {
     kind.code: kind
     for kind in (
         InvalidArgument,
+        FailedPrecondition,
         NotFound,
         TooLarge,
         Unavailable,

@@ -144,6 +144,8 @@ class Exchange:
         self.ended_ns = time.monotonic_ns()
         if isinstance(error, Overloaded):
             self.rejected = error.reason
+        if isinstance(error, ServingError) and self.trace is not None:
+            error.told = self.trace.headers
         code = self._code(error)
         if code is Code.INTERNAL:
             self._name_in_logs()

@@ -21,6 +21,7 @@ from server.frontends.body import WINDOW_BITS, UnsupportedEncoding
 
 STATUS: Mapping[Code, int] = {
     Code.INVALID_ARGUMENT: 400,
+    Code.FAILED_PRECONDITION: 400,
     Code.NOT_FOUND: 404,
     Code.TOO_LARGE: 413,
     Code.UNAVAILABLE: 503,
@@ -59,7 +60,7 @@ async def _serving_error(_request: Request, error: Exception) -> Response:
 
 def serving_error_response(error: ServingError) -> Response:
     """What a client is told of `error`."""
-    headers: dict[str, str] = {}
+    headers = dict(error.told)
     if error.retry_after is not None:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
     if isinstance(error, UnsupportedEncoding):

@@ -34,6 +34,7 @@ from server.frontends.open_inference.grpc_queries import Queries
 from server.frontends.pipeline import in_order
 from server.frontends.server_timing import METADATA as TIMING
 from server.frontends.server_timing import server_timing
+from server.frontends.trace_context import begun_by_call
 from server.inference import InferenceResponse
 from server.planes import ControlPlane, DataPlane, ModelMetadata
 
@@ -104,11 +105,11 @@ class OpenInferenceServicer:
             decoded = await _decode(payload, context.deadline_ns)
         except ServingError:
             exchange.model, exchange.version = named(payload)
-            _begin(exchange, context)
+            begun_by_call(exchange, context)
             raise
         request = decoded.request
         exchange.model = request.model
-        _begin(exchange, context)
+        begun_by_call(exchange, context)
         if not decoded.classes:
             return await self._data.infer(request, exchange)
         # Asked before, because the version that answers may be gone right after.
@@ -122,17 +123,6 @@ class OpenInferenceServicer:
         if len(reply) > most:
             raise TooLarge(answer_too_large_message(len(reply), most))
         exchange.encoded(len(reply))
-
-
-def _begin(exchange: Exchange, context: CallContext) -> None:
-    """Now that it is known whose request it is, tell the observer, and the client of its trace."""
-    if exchange.observer is None:
-        return
-    given = context.metadata
-    exchange.observer.began(exchange, given.get("traceparent", ""), given.get("tracestate", ""))
-    if exchange.trace is not None:
-        # On a stream, which ends but once, these are of its last request.
-        context.trailing.update(exchange.trace.headers)
 
 
 def _path(method: str) -> str:
