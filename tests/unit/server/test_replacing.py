@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from runtimes.contract.messages import Ready
-from runtimes.contract.tensor import Signature
+from runtimes.contract.tensor import NamedSignature, Signature
 from server.admission import AdmissionBounds
 from server.config import ModelControl
 from server.controlplane import ServingControlPlane
@@ -53,7 +53,10 @@ class Loads(FakeLoader):
             await self.under_way[version]
         finally:
             del self.under_way[version]
-        version.pool, version.ready = FakePool(), Ready(Signature((), ()), 0, "cpu", 1, 1)
+        version.pool, version.ready = (
+            FakePool(),
+            Ready((NamedSignature(Signature((), ())),), "cpu", 1, 1),
+        )
 
 
 class World:

@@ -12,6 +12,7 @@ import pytest
 from runtimes.contract.codes import Code
 from server.errors import Overloaded
 from server.frontends.calls import CallContext, as_serving_error
+from server.frontends.grpc_status import status_fields
 from server.frontends.limits import FrontendLimits
 from server.frontends.open_inference.servicer import OpenInferenceServicer
 from server.frontends.tf_serving_metrics import PATH
@@ -158,8 +159,7 @@ async def test_a_bug_is_logged_with_the_request_it_met(protocol, logging_as_befo
         planes = rest_double.Planes(failure=failure, observer=observer)
         async with rest_double.client_of(planes) as client:
             headers = {"traceparent": trace, "authorization": "Bearer hidden"}
-            answer = await client.post(REST, json=ROWS, headers=headers)
-        assert answer.headers["traceparent"] == trace
+            await client.post(REST, json=ROWS, headers=headers)
     else:
         planes = grpc_double.Planes(error=failure, observer=observer)
         servicer = OpenInferenceServicer(planes, planes, LIMITS)
@@ -176,3 +176,22 @@ async def test_a_bug_is_logged_with_the_request_it_met(protocol, logging_as_befo
     assert line["model"] == ("rows" if protocol == "rest" else "adder")
     assert "a bug" in line["exception"]
     assert "hidden" not in json.dumps(line)
+
+
+# ---- the trace of a refusal ----------------------------------------------------------------------
+
+
+async def test_a_refusal_tells_its_trace_over_both_protocols():
+    trace = f"00-{'a' * 32}-{'b' * 16}-01"
+    observer = RequestObserver(Sampler(TraceRules()), None, None)
+    planes = rest_double.Planes(failure=Overloaded("full"), observer=observer)
+    async with rest_double.client_of(planes) as client:
+        answer = await client.post(REST, json=ROWS, headers={"traceparent": trace})
+    assert (answer.status_code, answer.headers["traceparent"]) == (429, trace)
+
+    planes = grpc_double.Planes(error=Overloaded("full"), observer=observer)
+    with pytest.raises(Overloaded) as refused:
+        await OpenInferenceServicer(planes, planes, LIMITS).unary[f"{PREFIX}ModelInfer"](
+            infer_message().SerializeToString(), CallContext({"traceparent": trace})
+        )
+    assert (b"traceparent", trace.encode()) in status_fields(refused.value)
