@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
+from server.cli_doctor import doctor_command
 from server.cli_models import models
 from server.cli_publish import publish
 from server.config import MIB, ConfigError, FrontendKind, ModelControl, Settings, read_config_file
@@ -19,16 +20,19 @@ from server.repository.errors import RepositoryError
 from server.repository.store_url import StoreUrl, parse_location
 from server.telemetry.compat import MetricsCompat
 from server.telemetry.logs import FORMATS, LEVELS
+from server.telemetry.observers import can_trace, endpoint_variable
 
 SERVE_SETTINGS = (
     "model_repository", "host", "http_port", "grpc_port", "metrics_port", "max_message_bytes",
     "frontend", "frontends", "max_in_flight", "max_in_flight_rows", "max_in_flight_bytes",
     "max_model_in_flight_rows", "max_model_in_flight_bytes", "model_control", "load_model",
     "poll_interval", "quiet_period", "load_timeout", "load_retries", "load_retry_delay",
-    "drain_timeout", "silence_timeout", "busy_timeout", "server_timing", "metrics_compat",
-    "log_level", "log_format", "runtime_python", "model_config_file", "model_name",
-    "model_base_path", "reload_folder", "allow_labels_of_unavailable_versions", "enable_batching",
-    "batching_parameters_file", "model_cache", "model_cache_bytes",
+    "drain_timeout", "drain_delay", "max_connection_age", "required_model", "silence_timeout",
+    "busy_timeout", "server_timing", "metrics_compat",
+    "log_level", "log_format", "access_log_rate", "runtime_python", "model_config_file",
+    "model_name", "model_base_path", "reload_folder", "allow_labels_of_unavailable_versions",
+    "enable_batching", "batching_parameters_file", "model_cache",
+    "model_cache_bytes",
 )  # fmt: skip
 
 SWITCH_INTERVAL = 0.0005
@@ -79,6 +83,7 @@ def main() -> None:
       underway demo models                       build four small real models
       underway serve --model-repository models   serve them over REST and gRPC
       underway models                            see what is being served
+      underway doctor --model-repository models  see what would keep it from serving
     """
 
 
@@ -143,6 +148,12 @@ def main() -> None:
           default=300.0, type=float)  # fmt: skip
 @_setting("drain-timeout", "Seconds for requests in flight when stopping.",
           default=30.0, type=float)  # fmt: skip
+@_setting("drain-delay", "Seconds to serve on after SIGTERM, not ready any more, so that load "
+          "balancers turn away first; 10 in Kubernetes.", default=0.0, type=float)  # fmt: skip
+@_setting("max-connection-age", "Seconds after which clients are asked to connect anew, a tenth "
+          "more or less; 0 for never.", default=0.0, type=float)  # fmt: skip
+@_setting("required-model", "Model without which the server is not ready. May be repeated.",
+          multiple=True)  # fmt: skip
 @_setting("runtime-python", "NAME=PATH: interpreter of the environment that has runtime NAME's "
           "framework. May be repeated.", multiple=True)  # fmt: skip
 @_setting("server-timing", "Tell with every answer where its time went: the header Server-Timing, "
@@ -153,6 +164,7 @@ def main() -> None:
 @_setting("log-level", "How much to log.", default="info", type=click.Choice(LEVELS))
 @_setting("log-format", "Log lines as text or JSON; auto: text on a terminal.",
           default="auto", type=click.Choice(FORMATS))  # fmt: skip
+@_setting("access-log-rate", "Part of the requests to log, 0 (none) to 1 (all).", default=0.0)
 @click.option("--config", type=click.Path(path_type=Path, exists=True, dir_okay=False),
               is_eager=True, expose_value=False, callback=_use_config, envvar="UNDERWAY_CONFIG",
               show_envvar=True, help="YAML file with any of these settings; `runtimes: "
@@ -204,10 +216,6 @@ def demo(directory: Path, then_serve: bool, bench: bool, bench_scale: str, http_
             raise click.UsageError(str(error)) from None
 
 
-main.add_command(models)
-main.add_command(publish)
-
-
 def _settings(options: dict[str, Any]) -> Settings:
     pythons = {}
     for pair in options.pop("runtime_python"):
@@ -222,10 +230,12 @@ def _settings(options: dict[str, Any]) -> Settings:
         frontend=FrontendKind(options.pop("frontend")),
         model_control=ModelControl(options.pop("model_control")),
         load_models=tuple(options.pop("load_model")),
+        required_models=tuple(options.pop("required_model")),
         metrics_compat=tuple(
             MetricsCompat(name) for name in dict.fromkeys(options.pop("metrics_compat"))
         ),
         reload_folders=tuple(options.pop("reload_folder")),
+        tracing=_traces_are_wanted(),
         **options,
     )
 
@@ -235,6 +245,22 @@ def _location(text: str) -> Path | StoreUrl:
         return parse_location(text)
     except RepositoryError as error:
         raise ConfigError(f"model-repository: {error.reason}") from None
+
+
+def _traces_are_wanted() -> bool:
+    """Whether OpenTelemetry's variables say where traces go. Raises ConfigError."""
+    variable = endpoint_variable()
+    if variable and not can_trace():
+        raise ConfigError(
+            f"{variable}: traces need OpenTelemetry: pip install 'underway[tracing]', or set "
+            "OTEL_SDK_DISABLED=true"
+        )
+    return bool(variable)
+
+
+main.add_command(models)
+main.add_command(publish)
+main.add_command(doctor_command(serve.params, _settings))
 
 
 def _run(settings: Settings, demo_repository: Path | None = None) -> None:

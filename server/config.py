@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 
+from server.repository.names import NAME_RULE, is_model_name
 from server.repository.plain_yaml import PlainYamlError, load
 from server.repository.store_url import StoreUrl
 from server.telemetry.compat import MetricsCompat
@@ -25,6 +26,7 @@ _ABOVE_ZERO = (
     "max_model_in_flight_bytes", "poll_interval", "load_timeout", "load_retry_delay",
     "drain_timeout", "silence_timeout", "busy_timeout",
 )  # fmt: skip
+_NOT_BELOW_ZERO = ("quiet_period", "drain_delay", "max_connection_age")
 MAX_FRONTENDS = 32
 RUNTIMES = ("torchscript", "savedmodel", "onnx", "echo")
 
@@ -50,7 +52,9 @@ class FrontendKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything `underway serve` can be told. Times are seconds, sizes bytes."""
+    """Everything `underway serve` can be told. Times are seconds, sizes bytes. `tracing` says that
+    OpenTelemetry's own variables, which its library reads, tell where traces go.
+    """
 
     model_repositories: tuple[Path | StoreUrl, ...]
     host: str = "127.0.0.1"
@@ -73,10 +77,15 @@ class Settings:
     load_retries: int = 5
     load_retry_delay: float = 5.0
     drain_timeout: float = 30.0
+    drain_delay: float = 0.0
+    max_connection_age: float = 0.0
+    required_models: tuple[str, ...] = ()
     silence_timeout: float = 10.0
     busy_timeout: float = 300.0
     log_level: str = "info"
     log_format: str = "auto"
+    access_log_rate: float = 0.0
+    tracing: bool = False
     server_timing: bool = True
     metrics_compat: tuple[MetricsCompat, ...] = ()
     runtime_pythons: Mapping[str, str] = field(default_factory=dict)
@@ -133,12 +142,21 @@ class Settings:
             raise ConfigError(f"model-cache-bytes: expected {MIB} or more")
         if self.load_retries < 0:
             raise ConfigError("load-retries: expected 0 or more")
-        if not math.isfinite(self.quiet_period) or self.quiet_period < 0:
-            raise ConfigError("quiet-period: expected 0 or more seconds")
+        for name in _NOT_BELOW_ZERO:
+            value = getattr(self, name)
+            if not math.isfinite(value) or value < 0:
+                raise ConfigError(f"{name.replace('_', '-')}: expected 0 or more seconds")
+        for model in self.required_models:
+            if not is_model_name(model):
+                raise ConfigError(
+                    f"required-model: '{model}' is no model's name; expected {NAME_RULE}"
+                )
         for name in _ABOVE_ZERO:
             value = getattr(self, name)
             if not math.isfinite(value) or value <= 0:
                 raise ConfigError(f"{name.replace('_', '-')}: expected a number above 0")
+        if not 0 <= self.access_log_rate <= 1:
+            raise ConfigError("access-log-rate: expected a number from 0 (off) to 1 (all requests)")
         for runtime in self.runtime_pythons:
             if runtime not in RUNTIMES:
                 raise ConfigError(
@@ -220,7 +238,7 @@ def _content(path: Path) -> dict[str, object]:
 
 def _checked(key: str, value: object) -> object:
     """`value` in the form its flag gives it; nothing is converted silently."""
-    if key in ("model_repository", "load_model", "runtime_python", "reload_folder"):
+    if key in _LISTS:
         values = value if isinstance(value, list) else [value]
         if not values or not all(isinstance(item, str) for item in values):
             raise ConfigError(f"config: {key}: expected a text or a list of texts")
@@ -255,6 +273,7 @@ def _pythons(runtimes: object) -> list[str]:
 
 
 _KINDS: Mapping[str, type] = {item.name: type(item.default) for item in fields(Settings)}
+_LISTS = ("model_repository", "load_model", "required_model", "runtime_python", "reload_folder")
 _PATHS = ("model_config_file", "model_base_path", "batching_parameters_file", "model_cache")
 _WORDS: Mapping[type, str] = {
     str: "a text", int: "a whole number", float: "a number", bool: "true or false",

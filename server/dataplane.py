@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from functools import partial
 
 from runtimes.contract.codes import Code
 from server.admission import Admission
 from server.errors import InvalidArgument, ServingError, Unavailable
-from server.exchange import Exchange
+from server.exchange import Exchange, Observer
 from server.inference import InferenceRequest, InferenceResponse, check
 from server.planes import ModelMetadata
+from server.readiness import is_ready
 from server.routing.table import Load, RoutingTable
 
 PLATFORMS = {
@@ -22,11 +24,21 @@ PLATFORMS = {
 
 
 class ServingDataPlane:
-    """Answers for all models of one routing table; see planes.DataPlane."""
+    """Answers for all models of one routing table; see planes.DataPlane. `observer` is told of each
+    inference, where there is one.
+    """
 
-    def __init__(self, table: RoutingTable, admission: Admission) -> None:
+    def __init__(
+        self,
+        table: RoutingTable,
+        admission: Admission,
+        observer: Observer | None = None,
+        required: Collection[str] = (),
+    ) -> None:
         self._table = table
         self._admission = admission
+        self._observer = observer
+        self._required = required
         self._stopping = False
 
     def stop_admitting(self) -> None:
@@ -35,7 +47,7 @@ class ServingDataPlane:
 
     def exchange(self, protocol: str, model: str = "", version: str = "") -> Exchange:
         """See planes.DataPlane."""
-        return Exchange(protocol, self._never_served, model, version)
+        return Exchange(protocol, self._never_served, model, version, self._observer)
 
     async def infer(self, request: InferenceRequest, exchange: Exchange) -> InferenceResponse:
         """Answer `request` by its model, or raise the ServingError it ends with.
@@ -43,9 +55,10 @@ class ServingDataPlane:
         The load that answers is in use until `exchange` has ended.
         """
         exchange.model, exchange.version = request.model, request.version
-        exchange.deadline_ns = request.deadline_ns
+        exchange.request_id, exchange.deadline_ns = request.id, request.deadline_ns
         load = self._table.acquire(request.model, request.version)
         exchange.ended = partial(self._served, load)
+        exchange.answering = load.added.version
         called = load.signatures.get(request.signature)
         if called is None:
             raise _unknown_signature(request, load)
@@ -95,8 +108,9 @@ class ServingDataPlane:
         return True
 
     def ready(self) -> bool:
-        """True once the models found at the start are settled and one of them serves."""
-        return self._table.started and not self._stopping and self._table.serves_enough()
+        """True while enough models can answer, until the server stops."""
+        table = self._table
+        return not self._stopping and is_ready(table.standings(), self._required, table.started)
 
     def model_ready(self, model: str, version: str) -> bool:
         """True when that version has a worker to ask."""

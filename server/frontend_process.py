@@ -16,13 +16,14 @@ from pathlib import Path
 
 import structlog
 
+from server.frontends.closing import Closing
 from server.frontends.grpc import GrpcFrontend
 from server.frontends.http_server import HttpServer
 from server.frontends.limits import limits_of
 from server.frontends.rest import create_app
 from server.frontends.servicers import all_servicers
 from server.hosting.client import GatewayClient, attach
-from server.telemetry.logs import configure_logs
+from server.telemetry.logs import configure_logs, use_log_rules
 
 log = structlog.get_logger()
 
@@ -42,14 +43,17 @@ async def run(path: str) -> None:
 async def _serve(client: GatewayClient) -> None:
     welcome = client.welcome
     configure_logs(welcome.log_level, welcome.log_format)
+    if client.log_rules is not None:
+        use_log_rules(client.log_rules)
     structlog.contextvars.bind_contextvars(frontend=welcome.number)
     limits = limits_of(welcome)
+    closing = Closing(welcome.max_connection_age, welcome.drain_timeout, welcome.linger)
     rest = HttpServer(
         create_app(client.data, client.control, limits),
-        welcome.host, welcome.http_port, welcome.drain_timeout, reuse_port=True,
+        welcome.host, welcome.http_port, closing, reuse_port=True,
     )  # fmt: skip
     servicers = all_servicers(client.data, client.control, limits)
-    grpc = GrpcFrontend(servicers, client.data, limits, reuse_port=True)
+    grpc = GrpcFrontend(servicers, client.data, limits, closing=closing, reuse_port=True)
     await rest.start()
     await grpc.start(welcome.host, welcome.grpc_port)
     gc.collect()

@@ -1,8 +1,8 @@
 """Every message between the gateway and a frontend, grouped by direction.
 
-gateway -> frontend    Welcome once; then LoadAdded, WorkerJoined (with its socket), Trouble and
-                       Routes as things change; Serve once when all of it was told; Answer; Tell;
-                       Stop at the end
+gateway -> frontend    Welcome once; then LoadAdded, WorkerJoined (with its socket), Trouble,
+                       Routes, TraceIs and LogIs as things change; Serve once when all of it was
+                       told; Answer; Tell; Stop at the end
 frontend -> gateway    Hello once; then Applied per revision, Released per load, Counted, Ask and
                        Withdraw as clients come, Listening once, Stopped at the end
 
@@ -20,6 +20,9 @@ from server.repository.served import ServedModel
 from server.repository.settings import ModelSettings
 from server.statistics import ModelStatistics
 from server.telemetry.counts import Report
+from server.telemetry.log_settings import LogRules
+from server.telemetry.settings_words import Setting
+from server.telemetry.trace_settings import TraceRules
 
 PROTOCOL = 2
 """Both sides are of one release; a frontend of another one must not be let in."""
@@ -48,6 +51,8 @@ class Welcome(_Message, frozen=True):
 
     `worker_in_flight` are the requests this frontend may have in one worker. `control_timeout` is
     how long an answer about the repository may take, `load_timeout` that of a load or unload call.
+    `required` are the models without which it is not ready, `max_connection_age` and `linger` as in
+    frontends.closing.
     """
 
     number: int
@@ -65,6 +70,12 @@ class Welcome(_Message, frozen=True):
     tf_serving_metrics: bool = False
     log_level: str = "info"
     log_format: str = "auto"
+    required: tuple[str, ...] = ()
+    max_connection_age: float = 0.0
+    linger: float = 0.0
+    frontends: int = 1
+    tracing: bool = False
+    access_log_rate: float = 0.0
 
 
 class LoadAdded(_Message, frozen=True):
@@ -100,8 +111,9 @@ class Routes(_Message, frozen=True):
     `names` maps what a request may give as version ("" for the default, numbers, labels) to a
     load. `loads` are all its loads that may still be used; one that is missing gets no new
     request, and is Released when its last one has ended. `known` are versions that exist without
-    being able to answer. `wanted` is whether anything of the model is to be served, `present` False
-    when there is no such model any more.
+    being able to answer. `wanted` is whether anything of the model is to be served, `required`
+    whether its settings make readiness depend on it, `present` False when there is no such model
+    any more.
     """
 
     revision: int
@@ -111,6 +123,7 @@ class Routes(_Message, frozen=True):
     known: tuple[int, ...]
     wanted: bool
     present: bool = True
+    required: bool = False
 
 
 class Started(_Message, frozen=True):
@@ -119,6 +132,18 @@ class Started(_Message, frozen=True):
 
 class Serve(_Message, frozen=True):
     """Everything there is was told; clients may be answered."""
+
+
+class TraceIs(_Message, frozen=True):
+    """Which requests are traced from here on."""
+
+    rules: TraceRules
+
+
+class LogIs(_Message, frozen=True):
+    """What is logged from here on."""
+
+    rules: LogRules
 
 
 class Tell(_Message, frozen=True):
@@ -149,6 +174,12 @@ class MetricsAre(_Message, frozen=True):
     text: bytes
 
 
+class SettingsAre(_Message, frozen=True):
+    """Trace or log settings by their names."""
+
+    settings: dict[str, Setting]
+
+
 class Refused(_Message, frozen=True):
     """A ServingError: `code` as in runtimes.contract.codes."""
 
@@ -161,7 +192,7 @@ class Answer(_Message, frozen=True):
     """Ends the Ask of that id."""
 
     id: int
-    result: Done | IndexIs | StatisticsAre | MetricsAre | Refused
+    result: Done | IndexIs | StatisticsAre | MetricsAre | SettingsAre | Refused
 
 
 class Pause(_Message, frozen=True):
@@ -240,13 +271,35 @@ class AskTfServingMetrics(_Message, frozen=True):
     """The metrics under TensorFlow Serving's names."""
 
 
+class AskTrace(_Message, frozen=True):
+    """The trace settings of a model, or of the server where it is "", after `changes`."""
+
+    model: str
+    changes: dict[str, Setting | None]
+
+
+class AskLog(_Message, frozen=True):
+    """The log settings after `changes`."""
+
+    changes: dict[str, Setting | None]
+
+
 class AskReplace(_Message, frozen=True):
     """Serve these models in place of all that the model config named."""
 
     models: tuple[ServedModel, ...]
 
 
-Question = AskIndex | AskStatistics | AskLoad | AskUnload | AskReplace | AskTfServingMetrics
+Question = (
+    AskIndex
+    | AskStatistics
+    | AskLoad
+    | AskUnload
+    | AskReplace
+    | AskTfServingMetrics
+    | AskTrace
+    | AskLog
+)
 
 
 class Ask(_Message, frozen=True):
@@ -274,6 +327,8 @@ FromGateway = (
     | Routes
     | Started
     | Serve
+    | TraceIs
+    | LogIs
     | Tell
     | Answer
     | Pause

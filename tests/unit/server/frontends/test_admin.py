@@ -14,6 +14,7 @@ from server.frontends.admin import MAX_BODY, MAX_HISTORY, create_admin_app
 from server.lifecycle.history import Transition
 from server.lifecycle.overview import Durations, ModelView, Overview
 from server.lifecycle.states import State
+from server.planes import TraceFile
 
 ENTRY = Transition(
     12.5, "m", 3, State.LOADING, State.FAILED, 0.25, "no such op", "repository", "load"
@@ -42,6 +43,10 @@ class Admin:
         self._note("history", model, limit)
         return [ENTRY]
 
+    async def profile(self, model: str, version: str, batches: int, seconds: float) -> TraceFile:
+        self._note("profile", model, version, batches, seconds)
+        return TraceFile("m-3.x.trace.json" if model == "m" else 'é"-3.xplane.pb', b"{}")
+
     async def metrics(self, accept: str) -> tuple[bytes, str]:
         self._note("metrics", accept)
         return b"things 1", "text/plain; version=0.0.4"
@@ -58,9 +63,27 @@ class Admin:
         self.asked.append(call)
 
 
+@dataclass
+class Probes:
+    """Says what it is told to; knows the model `m` alone."""
+
+    yes: bool = True
+
+    def live(self) -> bool:
+        return self.yes
+
+    def ready(self) -> bool:
+        return self.yes
+
+    def model_ready(self, model: str, version: str) -> bool:
+        if (model, version) not in (("m", ""), ("m", "3")):
+            raise NotFound(f"Request for unknown model: '{model}' is not found")
+        return self.yes
+
+
 @asynccontextmanager
-async def client_of(admin: Admin) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_admin_app(admin)
+async def client_of(admin: Admin, probes: Probes | None = None) -> AsyncIterator[httpx.AsyncClient]:
+    app = create_admin_app(admin, probes or Probes())
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
@@ -242,3 +265,59 @@ async def test_the_overview_is_told_as_json():
     assert (told["time"], told["latency_bounds"]) == (12.5, [0.1])
     assert told["models"][0]["labels"] == {"stable": 3}
     assert told["event_loop_lag"]["gateway"] == {"count": 2, "sum_s": 0.5, "buckets": [1, 1]}
+
+
+@pytest.mark.parametrize(
+    ("path", "call"),
+    [
+        ("/v2/models/m/profile?batches=20", ("profile", "m", "", 20, 30)),
+        ("/v2/models/m/profile?batches=1&seconds=5", ("profile", "m", "", 1, 5)),
+        ("/v2/models/m/versions/007/profile?batches=2", ("profile", "m", "7", 2, 30)),
+        ("/v2/models/m/versions/stable/profile?batches=2", ("profile", "m", "stable", 2, 30)),
+    ],
+)
+async def test_a_profile_is_asked_for_and_comes_as_a_file(path, call):
+    admin = Admin()
+    async with client_of(admin) as client:
+        answer = await client.post(path)
+    assert admin.asked == [call]
+    assert answer.content == b"{}"
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["content-disposition"] == (
+        "attachment; filename*=UTF-8''m-3.x.trace.json"
+    )
+
+
+async def test_a_profile_of_another_form_is_bytes_and_its_name_cannot_break_a_header():
+    async with client_of(Admin()) as client:
+        answer = await client.post("/v2/models/other/profile?batches=1")
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.headers["content-disposition"].endswith("''%C3%A9%22-3.xplane.pb")
+
+
+@pytest.mark.parametrize("query", ["", "?batches=", "?batches=-1", "?batches=1&seconds=1.5"])
+async def test_a_profile_of_no_number_of_batches_is_refused(query):
+    async with client_of(Admin()) as client:
+        answer = await client.post(f"/v2/models/m/profile{query}")
+    assert answer.status_code == 400
+    assert ": expected a whole number" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("yes", [True, False])
+@pytest.mark.parametrize(
+    "path",
+    ["/v2/health/live", "/v2/health/ready", "/v2/models/m/ready", "/v2/models/m/versions/3/ready"],
+)
+async def test_probes_are_answered_with_a_status_alone(path, yes):
+    async with client_of(Admin(), probes=Probes(yes)) as client:
+        answer = await client.get(path)
+
+    assert (answer.status_code, answer.content) == (200 if yes else 503, b"")
+
+
+async def test_a_probe_of_an_unknown_model_is_not_found():
+    async with client_of(Admin()) as client:
+        answer = await client.get("/v2/models/nobody/ready")
+
+    assert answer.status_code == 404
+    assert "nobody" in answer.json()["error"]
