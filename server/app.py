@@ -40,8 +40,8 @@ from server.repository.listing import RepositoryListing
 from server.repository.watcher import RepositoryWatcher
 from server.routing.messages import Bounds, Welcome
 from server.routing.publisher import Publisher
-from server.stores import open_repositories
 from server.stopping import Stopping
+from server.stores import open_repositories
 from server.supply import Supply
 from server.switches import Switches
 from server.telemetry.compat import MetricsCompat

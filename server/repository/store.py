@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 LIST_SECONDS = 60.0
 READ_SECONDS = 60.0
 """How long one listing, and one read of a range, may take in all, retries of the SDK included."""
+RECONNECT_SECONDS = 30.0
 MAX_KEYS = 100_000
 
 Info = Mapping[str, object]
@@ -53,6 +55,7 @@ class Store:
         self.url = url
         self._connect = connect or (lambda: open_filesystem(url))
         self._connected: AbstractFileSystem | None = None
+        self._since = 0.0
         self._lock = threading.Lock()
 
     def list(self, below: str = "") -> list[StoreObject]:
@@ -86,14 +89,22 @@ class Store:
             with self._lock:
                 if self._connected is None:
                     self._connected = self._connect()
+                    self._since = time.monotonic()
                 fs = self._connected
             yield fs
         except RepositoryError:
             raise
         except Exception as error:
-            # A new one next time: it looks for credentials anew, which may be put right by then.
-            self._connected = None
+            if is_refusal(error):
+                self._look_for_credentials_again()
             raise RepositoryError(reason_of(error)) from None
+
+
+    def _look_for_credentials_again(self) -> None:
+        """Connect anew, not too often: that takes a second of the CPU."""
+        with self._lock:
+            if time.monotonic() - self._since > RECONNECT_SECONDS:
+                self._connected = None
 
 
 def open_filesystem(url: StoreUrl) -> AbstractFileSystem:
@@ -118,23 +129,34 @@ def missing(url: StoreUrl) -> str:
 
 def reason_of(error: BaseException) -> str:
     """Why the store did not answer, in our words: what an SDK says may hold keys and addresses."""
+    chain = _chain(error)
+    if is_refusal(error):
+        return (
+            "the store refuses the credentials, or there are none; see docs/object-stores.md "
+            f"for where they come from ({type(error).__name__})"
+        )
+    if isinstance(error, FileNotFoundError) or 404 in {_status(item) for item in chain}:
+        return "the store has no such bucket or object"
+    if any(isinstance(item, TimeoutError) for item in chain):
+        return f"the store did not answer in time ({type(error).__name__})"
+    return f"the store cannot be reached or does not answer properly ({type(error).__name__})"
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether the store does not know or not allow who asks, or nobody is named."""
+    return any(
+        type(item).__name__ in _REFUSED or _status(item) in (401, 403) for item in _chain(error)
+    )
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """An error and those behind it."""
     chain: list[BaseException] = []
     following: BaseException | None = error
     while following is not None and len(chain) < 8:
         chain.append(following)
         following = following.__cause__ or following.__context__
-    names = {type(item).__name__ for item in chain}
-    codes = {_status(item) for item in chain}
-    if names & _REFUSED or codes & {401, 403}:
-        return (
-            "the store refuses the credentials, or there are none; see docs/object-stores.md "
-            f"for where they come from ({type(error).__name__})"
-        )
-    if isinstance(error, FileNotFoundError) or 404 in codes:
-        return "the store has no such bucket or object"
-    if any(isinstance(item, TimeoutError) for item in chain):
-        return f"the store did not answer in time ({type(error).__name__})"
-    return f"the store cannot be reached or does not answer properly ({type(error).__name__})"
+    return chain
 
 
 def _status(error: BaseException) -> int | None:

@@ -15,7 +15,7 @@ from tests.harness.operator import FAST, Operator, until
 from tests.harness.server_process import ServerProcess, serving
 
 SOON = (*FAST, "--load-retry-delay", "0.3", "--load-retries", "30")
-BIG = 40 << 20
+BIG = 20 << 20
 
 
 def needs(program: Path, package: str) -> pytest.MarkDecorator:
