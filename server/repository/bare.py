@@ -1,4 +1,4 @@
-"""Recognises a base path that is itself the one version: an artifact and no numbered folder; pure."""
+"""Recognises a base path that is itself the one version: it holds an artifact, no folders; pure."""
 
 from __future__ import annotations
 
