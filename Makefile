@@ -8,6 +8,8 @@ HOST ?= http://127.0.0.1:8000
 PYTEST_ARGS ?=
 PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
 PIP_FLAGS := --quiet --disable-pip-version-check
+# Servers start hundreds of times in the tests; none shall compile everything again.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test check protos bench bench-swap locust clean help
 
@@ -19,6 +21,7 @@ demo: $(VENV)/.demo ## Build the demo models, serve them, and print examples to 
 
 test: $(VENV)/.loadtests .venvs/clients/.ready .venvs/onnx/.ready ## Set up everything and run the tests
 	@tests/e2e/fetch_libb64.sh $(CURDIR)/.venvs/clients/lib
+	@tests/e2e/fetch_prometheus.sh $(CURDIR)/.venvs/prometheus
 	@$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 check: $(VENV)/.dev ## Formatting, lint, types, import directions, generated code

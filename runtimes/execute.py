@@ -152,6 +152,7 @@ def compute(model: LoadedModel, prepared: Prepared, limits: Limits) -> list[Endi
                 leads=index == 0,
                 padded_rows=prepared.padding,
                 padded_bytes=filled,
+                arrived_ns=entry.arrived_ns,
             ),
         )
         for index, (entry, share) in enumerate(zip(batch, shares, strict=True))

@@ -55,9 +55,19 @@ class Unavailable(ServingError):
 
 
 class Overloaded(ServingError):
-    """Refused at the door because too much is already in flight."""
+    """Refused at the door because too much is already in flight.
+
+    `reason` is in one word what there is too much of, for the metrics: `rows`, `bytes`,
+    `model_rows`, `model_bytes`, `worker` (requests in one), or `queue` (what waits in a worker).
+    """
 
     code = Code.OVERLOADED
+
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, reason: str = "queue"
+    ) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.reason = reason
 
 
 class DeadlineExceeded(ServingError):

@@ -67,6 +67,7 @@ class Balancer:
                 f"Exceeds maximum queue size: {least.in_flight} requests in flight for "
                 f"'{self._model}', max_in_flight is {self._max_in_flight}",
                 retry_after=RETRY_AFTER,
+                reason="worker",
             )
         return await least.infer(inputs, outputs, deadline_ns, priority, signature)
 
