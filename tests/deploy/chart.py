@@ -45,6 +45,10 @@ class Helm:
         """What the schemas say against the documents."""
         return self._ask(do="validate", documents=documents, version=version)["problems"]
 
+    def query_problems(self, query: str) -> list[str]:
+        """What Prometheus' grammar says against a query."""
+        return self._ask(do="parse", query=query)["problems"]
+
     def close(self) -> None:
         """End the process."""
         self._process.communicate(timeout=20)

@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 import helm_python
+import promql_parser
 import yaml
 
 from tests.deploy.schemas.check import problems_of
@@ -45,7 +46,16 @@ def validate(documents: list[dict[str, Any]], version: str) -> dict[str, Any]:
     return {"problems": [text for document in documents for text in problems_of(document, version)]}
 
 
-OPERATIONS = {"render": render, "lint": lint, "validate": validate}
+def parse(query: str) -> dict[str, Any]:
+    """What Prometheus' grammar says against a query."""
+    try:
+        promql_parser.parse(query)
+    except ValueError as error:
+        return {"problems": [str(error)]}
+    return {"problems": []}
+
+
+OPERATIONS = {"render": render, "lint": lint, "validate": validate, "parse": parse}
 
 
 def main() -> None:
