@@ -41,6 +41,11 @@ class Helm:
         """Helm's complaints."""
         return self._ask(do="lint", chart=str(chart), values=values)["complaints"]
 
+    def install(self, values: Document, chart: Path = CHART) -> tuple[list[Document], str]:
+        """The objects and notes of an installation, up to where a cluster is asked."""
+        answer = self._ask(do="install", chart=str(chart), values=values)
+        return answer["objects"], answer["notes"]
+
     def problems(self, documents: list[Document], version: str = VERSIONS[0]) -> list[str]:
         """What the schemas say against the documents."""
         return self._ask(do="validate", documents=documents, version=version)["problems"]

@@ -46,6 +46,17 @@ def validate(documents: list[dict[str, Any]], version: str) -> dict[str, Any]:
     return {"problems": [text for document in documents for text in problems_of(document, version)]}
 
 
+def install(chart: str, values: dict[str, Any]) -> dict[str, Any]:
+    """What would be installed, short of asking a cluster: hooks are left out."""
+    nowhere = helm_python.Config(
+        kube_apiserver="http://127.0.0.1:1", namespace=RELEASE["namespace"]
+    )
+    with nowhere as config:
+        release = config.install(chart, RELEASE["name"], values, dry_run="client")
+    found = [document for document in yaml.safe_load_all(release["manifest"]) if document]
+    return {"objects": found, "notes": release["notes"]}
+
+
 def parse(query: str) -> dict[str, Any]:
     """What Prometheus' grammar says against a query."""
     try:
@@ -55,7 +66,13 @@ def parse(query: str) -> dict[str, Any]:
     return {"problems": []}
 
 
-OPERATIONS = {"render": render, "lint": lint, "validate": validate, "parse": parse}
+OPERATIONS = {
+    "render": render,
+    "lint": lint,
+    "install": install,
+    "validate": validate,
+    "parse": parse,
+}
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import urllib.request
 
 import pytest
 
@@ -18,6 +19,8 @@ from tests.deploy.chart import (
     only,
     values_of,
 )
+from tests.deploy.command_line import run
+from tests.harness.onnx_models import save_scaling
 
 DEFAULTS: dict[str, object] = {}
 CASES = [pytest.param(DEFAULTS, id="defaults")]
@@ -288,6 +291,31 @@ def test_rules_and_dashboards_are_the_files_that_lie_there(helm, tmp_path):
     kept = only(objects, "ConfigMap")
     assert kept["metadata"]["labels"]["grafana_dashboard"] == "1"
     assert json.loads(kept["data"]["overview.json"]) == json.loads(dashboard)
+
+
+def test_an_installation_leaves_the_test_to_helm_test_and_says_where_the_server_is(helm):
+    objects, notes = helm.install({})
+
+    assert "Pod" not in {item["kind"] for item in objects}
+    assert only(helm.render({}), "Pod")["metadata"]["annotations"]["helm.sh/hook"] == "test"
+    assert "dns:///demo-underway-headless.ml:8001" in notes
+    assert "neither TLS nor tokens" in notes
+
+
+def test_a_pod_serves_by_its_own_command_line_and_answers_its_probes(helm, tmp_path):
+    (container,) = main_pod(helm, **values_of(CHART / "examples/laptop.yaml"))["containers"]
+    save_scaling(tmp_path / "m/1", 2)
+    server = run(container["args"], "/models", tmp_path)
+    try:
+        server.started()
+        for name in ("startup", "readiness", "liveness"):
+            probe = container[f"{name}Probe"]["httpGet"]
+            assert probe["port"] == "metrics"
+            url = f"http://127.0.0.1:{server.metrics_port}{probe['path']}"
+            with urllib.request.urlopen(url, timeout=30) as answer:
+                assert answer.status == 200
+    finally:
+        assert server.stop() == 0
 
 
 # ---- what is refused -----------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import struct
 import urllib.request
@@ -14,8 +13,9 @@ import yaml
 
 from protos import inference_pb2 as pb
 from tests.deploy.chart import VERSIONS
+from tests.deploy.command_line import run
 from tests.harness.onnx_models import save_scaling
-from tests.harness.server_process import ROOT, ServerProcess
+from tests.harness.server_process import ROOT
 
 FOLDER = ROOT / "deploy/kserve"
 RUNTIMES = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in FOLDER.glob("*.yaml")}
@@ -87,10 +87,7 @@ def served(request, tmp_path_factory):
         shutil.move(saved, models / "resnet50.onnx")
         (models / "3").rmdir()
     texts = [text.replace("{{.Name}}", NAME) for text in container()["args"]]
-    line = " ".join(text.replace("/mnt/models", str(models)) for text in texts)
-    line, ports = re.subn(r"(-port) \d+", r"\1 0", line)
-    assert ports == 3
-    server = ServerProcess(*line.split()[1:])
+    server = run(texts, "/mnt/models", models)
     try:
         yield server.started(), "1" if request.param == "bare" else "3"
     finally:
