@@ -80,6 +80,10 @@ def test_the_schema_refuses_wrong_values_and_names_them(helm, values, words):
         ({"gatewayApi": {"enabled": True}}, "gatewayApi.parentRefs"),
         ({"certificate": {"enabled": True}}, "certificate.enabled needs"),
         (
+            {"server": {"modelControl": "explicit"}, "autoscaling": {"kind": "hpa"}},
+            "a load call would reach one of them only",
+        ),
+        (
             {"server": {"modelControl": "explicit"}, "controller": {"replicas": 2}},
             "a load call would reach one of them only",
         ),

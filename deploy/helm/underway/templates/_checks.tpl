@@ -41,7 +41,8 @@
 {{- fail "certificate.enabled needs ingress.enabled, ingress.tlsSecretName and certificate.issuerRef.name" -}}
 {{- end -}}
 {{- end -}}
-{{- if and (has "explicit" (list ($v.server.modelControl | default "poll"))) (gt (int $v.controller.replicas) 1) -}}
+{{- $several := or (gt (int $v.controller.replicas) 1) (ne $v.autoscaling.kind "none") -}}
+{{- if and (eq ($v.server.modelControl | default "poll") "explicit") $several -}}
 {{- fail "server.modelControl explicit with several replicas: a load call would reach one of them only" -}}
 {{- end -}}
 {{- end -}}
