@@ -20,6 +20,7 @@ from protos import inference_pb2 as pb
 from runtimes.contract.messages import Timings
 from runtimes.contract.tensor import Datatype, Signature, Tensor, TensorSpec, byte_size
 from server.exchange import Exchange
+from server.frontends.closing import Closing
 from server.frontends.grpc import GrpcFrontend
 from server.frontends.http_server import HttpServer
 from server.frontends.limits import FrontendLimits
@@ -114,7 +115,7 @@ async def serve(folder: Path) -> None:
     """Serve both protocols on free ports until cancelled."""
     data, limits = Mirror(), FrontendLimits()
     control = cast(ControlPlane, None)  # nobody asks it
-    rest = HttpServer(create_app(data, control, limits), "127.0.0.1", 0, 1)
+    rest = HttpServer(create_app(data, control, limits), "127.0.0.1", 0, Closing(grace=1))
     await rest.start()
     frontend = GrpcFrontend([OpenInferenceServicer(data, control, limits)], data, limits)
     port = await frontend.start("127.0.0.1", 0)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from server.config import ConfigError, Settings
+from server.frontends.closing import Closing
 from server.frontends.grpc import GrpcFrontend
 from server.frontends.http_server import HttpServer
 from server.frontends.limits import limits_of
@@ -33,14 +34,14 @@ class FrontendInside:
         core = FrontendCore(welcome, self._link.tell)
         self._data = core.data
         limits = limits_of(welcome)
-        host, grace = settings.host, settings.drain_timeout
+        closing = Closing(welcome.max_connection_age, welcome.drain_timeout, welcome.linger)
         rest = create_app(core.data, control, limits)
         self._rest = listen(
             "http-port", settings.http_port,
-            lambda: HttpServer(rest, host, settings.http_port, grace),
+            lambda: HttpServer(rest, settings.host, settings.http_port, closing),
         )  # fmt: skip
         servicer = OpenInferenceServicer(core.data, control, limits)
-        self._grpc = GrpcFrontend([servicer], core.data, limits)
+        self._grpc = GrpcFrontend([servicer], core.data, limits, closing=closing)
         self._link.attach(core.table, core.join)
 
     async def start(self) -> tuple[int, int]:

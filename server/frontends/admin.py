@@ -1,5 +1,5 @@
-"""The operators' page: metrics, overview, history, labels and rollback, on a port apart from
-inference.
+"""The operators' page: metrics, probes, overview, history, labels and rollback, on a port apart
+from inference.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from starlette.routing import Route
 
 from server.errors import InvalidArgument
 from server.frontends.open_inference.rest_io import json_body
+from server.frontends.probe_routes import probe_routes
 from server.frontends.rest_errors import add_error_handlers
-from server.planes import AdminPlane
+from server.planes import AdminPlane, Probes
 
 MAX_BODY = 64 * 1024
 MAX_HISTORY = 2000
 
 
-def create_admin_app(admin: AdminPlane) -> Starlette:
-    """An ASGI application with `/metrics` and `/v2/admin/...`."""
+def create_admin_app(admin: AdminPlane, probes: Probes) -> Starlette:
+    """An ASGI application with `/metrics`, probes and `/v2/admin/...`."""
     pages = _Pages(admin)
     app = Starlette(
         routes=[
@@ -33,6 +34,7 @@ def create_admin_app(admin: AdminPlane) -> Starlette:
             Route("/v2/admin/models/{model}/labels", pages.label, methods=["POST"]),
             Route("/v2/admin/models/{model}/rollback", pages.roll_back, methods=["POST"]),
             Route("/metrics", pages.metrics),
+            *probe_routes(probes),
         ]
     )
     add_error_handlers(app)

@@ -24,7 +24,7 @@ class FrontendCore:
         admission = Admission(
             AdmissionBounds(bounds.rows, bounds.bytes, bounds.model_rows, bounds.model_bytes)
         )
-        self.data = ServingDataPlane(self.table, admission)
+        self.data = ServingDataPlane(self.table, admission, welcome.required)
 
     async def join(self, joined: WorkerJoined, sock: socket.socket) -> None:
         """Connect to a worker by `sock`, which is owned here. Raises OSError."""

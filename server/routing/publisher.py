@@ -14,6 +14,7 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
+import msgspec
 import structlog
 
 from server.lifecycle.model import Model
@@ -164,6 +165,7 @@ class Publisher:
                 loads=tuple(sorted(numbers.values())),
                 known=model.known,
                 wanted=bool(model.wanted),
+                required=model.settings.required,
             )
         )
         for published in retired:
@@ -232,7 +234,7 @@ class Publisher:
         self._revision += 1
         told = Routes(
             self._revision, routes.model, routes.names, routes.loads, routes.known, routes.wanted,
-            routes.present,
+            routes.present, routes.required,
         )  # fmt: skip
         self._routes[routes.model] = told
         self._send(told)
@@ -276,6 +278,4 @@ def _join_worker(subscriber: Subscriber, published: _Published, worker: Worker) 
 
 
 def _same(left: Routes, right: Routes) -> bool:
-    return (left.names, left.loads, left.known, left.wanted, left.present) == (
-        right.names, right.loads, right.known, right.wanted, right.present
-    )  # fmt: skip
+    return msgspec.structs.replace(left, revision=right.revision) == right
