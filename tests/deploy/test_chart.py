@@ -302,7 +302,9 @@ def test_an_installation_leaves_the_test_to_helm_test_and_says_where_the_server_
 
 
 def test_a_pod_serves_by_its_own_command_line_and_answers_its_probes(helm, tmp_path):
-    (container,) = main_pod(helm, **values_of(CHART / "examples/laptop.yaml"))["containers"]
+    laptop = values_of(CHART / "examples/laptop.yaml")
+    laptop["server"]["logFormat"] = "json"  # which the harness reads
+    (container,) = main_pod(helm, **laptop)["containers"]
     save_scaling(tmp_path / "m/1", 2)
     server = run(container["args"], "/models", tmp_path)
     try:

@@ -6,6 +6,7 @@ import json
 import re
 
 import click
+import pytest
 import yaml
 
 import server.cli
@@ -42,10 +43,25 @@ def test_the_schema_has_the_type_and_the_choices_of_each_setting():
         option = settings()[name]
         if option.multiple:
             assert schema["type"] == "array", name
+            choices = getattr(option.type, "choices", None)
+            assert set(schema["items"].get("enum", ())) == set(choices or ()), name
         elif isinstance(option.type, click.Choice):
             assert set(schema["enum"]) == set(option.type.choices), name
         else:
             assert schema["type"] == KINDS.get(option.type.name, "string"), name
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_what_is_on_or_off_reaches_the_server(helm, value):
+    names = [name for name, option in settings().items() if option.type.name == "boolean"]
+    objects = helm.render({"server": dict.fromkeys(names, value)})
+    (container,) = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+
+    with server.cli.serve.make_context("serve", container["args"][1:]) as context:
+        given = {name: context.params[settings()[name].name] for name in names}
+
+    assert len(names) >= 3
+    assert given == dict.fromkeys(names, value)
 
 
 def test_every_value_has_a_line_in_the_readme():

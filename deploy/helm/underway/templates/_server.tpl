@@ -12,9 +12,10 @@
 - {{ .Values.ports.metrics | quote }}
 - --model-repository
 - {{ .Values.modelRepository.mountPath }}
+{{- $switches := list "allowLabelsOfUnavailableVersions" "enableBatching" }}
 {{- range $name, $given := .Values.server }}
 {{- range $value := (kindIs "slice" $given | ternary $given (list $given)) }}
-{{- if kindIs "bool" $value }}
+{{- if has $name $switches }}
 {{- if $value }}
 - --{{ kebabcase $name }}
 {{- end }}
