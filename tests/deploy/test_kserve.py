@@ -116,7 +116,10 @@ def test_it_answers_the_protocols_that_the_runtime_names(served):
         )  # fmt: skip
         over_grpc = infer(asked, timeout=30)
 
-    assert RUNTIMES["clusterservingruntime"]["spec"]["protocolVersions"] == ["v2", "grpc-v2"]
+    over_v1 = post(f"{server.url}/v1/models/{NAME}:predict", {"instances": [[1, 2]]})
+
+    assert RUNTIMES["clusterservingruntime"]["spec"]["protocolVersions"] == ["v1", "v2", "grpc-v2"]
+    assert over_v1 == {"predictions": [[3.0, 6.0]]}
     assert (rest["model_version"], rest["outputs"][0]["data"]) == (version, [3.0, 6.0])
     assert over_grpc.model_version == version
     assert struct.unpack("<2f", over_grpc.raw_output_contents[0]) == (3.0, 6.0)
