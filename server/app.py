@@ -16,7 +16,7 @@ from typing import Protocol
 import structlog
 
 from server.admission import AdmissionBounds
-from server.config import ConfigError, ModelControl, Settings
+from server.config import ConfigError, FrontendKind, ModelControl, Settings
 from server.controlplane import ServingControlPlane
 from server.cpus import available_cpus, frontends_for
 from server.errors import InvalidArgument
@@ -79,6 +79,10 @@ class Addresses:
 
 class Frontends(Protocol):
     """All that answers clients, in this process or in others."""
+
+    @property
+    def are_listening(self) -> bool:
+        """True while clients can come in."""
 
     async def start(self) -> tuple[int, int]:
         """Listen; the REST and the gRPC port. Raises ConfigError."""
@@ -145,9 +149,8 @@ class Gateway:
             self._manager, self._supply, history, settings.model_control, self._watcher.rescan,
             self._publisher, observation, replacing,
         )  # fmt: skip
-        self._listening = False
         self._probes = GatewayProbes(
-            self._manager.models, settings.required_models, lambda: self._listening
+            self._manager.models, settings.required_models, lambda: self._frontends.are_listening
         )
         self._loop_watch = LoopWatch(settings.silence_timeout)
         admin = create_admin_app(control, self._probes)
@@ -185,7 +188,6 @@ class Gateway:
 
     async def _listen(self) -> Addresses:
         http_port, grpc_port = await self._frontends.start()
-        self._listening = True
         addresses = Addresses(self._settings.host, http_port, grpc_port, self._metrics.port)
         log.info("listening", host=addresses.host, rest=addresses.http_port, grpc=grpc_port,
                  metrics=addresses.metrics_port)  # fmt: skip
@@ -307,7 +309,7 @@ def _bounds(settings: Settings) -> AdmissionBounds:
 def _make_frontends(
     settings: Settings, publisher: Publisher, control: ServingControlPlane, recorders: Recorders
 ) -> Frontends:
-    """One frontend lives in this process; several each have their own."""
+    """One frontend in Python lives in this process; others each have their own."""
     count = settings.frontends or frontends_for(available_cpus())
     bounds = _bounds(settings).share(count)
     welcome = Welcome(
@@ -329,6 +331,6 @@ def _make_frontends(
         max_connection_age=settings.max_connection_age,
         linger=min(LINGER, settings.drain_delay),
     )
-    if count == 1:
+    if count == 1 and settings.frontend is FrontendKind.PYTHON:
         return FrontendInside(settings, welcome, publisher, control)
     return FrontendsOutside(settings, count, welcome, publisher, control, recorders)

@@ -12,8 +12,8 @@ from server.frontends.closing import Closing
 from server.frontends.grpc import GrpcFrontend
 from server.frontends.http_server import HttpServer
 from server.frontends.limits import limits_of
-from server.frontends.open_inference.servicer import OpenInferenceServicer
 from server.frontends.rest import create_app
+from server.frontends.servicers import all_servicers
 from server.hosting.core import FrontendCore
 from server.planes import ControlPlane
 from server.routing.direct import DirectLink
@@ -30,6 +30,7 @@ class FrontendInside:
         self, settings: Settings, welcome: Welcome, publisher: Publisher, control: ControlPlane
     ) -> None:
         self._settings = settings
+        self._listening = False
         self._link = DirectLink(publisher, welcome.number)
         core = FrontendCore(welcome, self._link.tell)
         self._data = core.data
@@ -40,9 +41,14 @@ class FrontendInside:
             "http-port", settings.http_port,
             lambda: HttpServer(rest, settings.host, settings.http_port, closing),
         )  # fmt: skip
-        servicer = OpenInferenceServicer(core.data, control, limits)
-        self._grpc = GrpcFrontend([servicer], core.data, limits, closing=closing)
+        servicers = all_servicers(core.data, control, limits)
+        self._grpc = GrpcFrontend(servicers, core.data, limits, closing=closing)
         self._link.attach(core.table, core.join)
+
+    @property
+    def are_listening(self) -> bool:
+        """True once it listens: it ends with the gateway."""
+        return self._listening
 
     async def start(self) -> tuple[int, int]:
         """Listen; the REST and the gRPC port. Raises ConfigError."""
@@ -51,6 +57,7 @@ class FrontendInside:
             grpc_port = await self._grpc.start(self._settings.host, self._settings.grpc_port)
         except (OSError, RuntimeError):
             raise ConfigError(taken("grpc-port", self._settings.grpc_port)) from None
+        self._listening = True
         return self._rest.port, grpc_port
 
     def stop_admitting(self) -> None:

@@ -6,7 +6,8 @@ import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from server.config import ConfigError, Settings
+from server import envoy_process
+from server.config import ConfigError, FrontendKind, Settings
 from server.doctor import interpreters, repository
 from server.doctor.finding import Finding, Grade
 from server.doctor.interpreters import Need
@@ -28,7 +29,7 @@ def diagnose(settings: Settings, *, verify: bool, all_runtimes: bool) -> list[Fi
     `verify` has all files with a manifest read, `all_runtimes` also those that no model needs.
     """
     machine = read_machine()
-    findings = [*check_machine(machine), *_ports(settings)]
+    findings = [*check_machine(machine), *check_frontend(settings.frontend), *_ports(settings)]
     health = _repositories(settings, verify=verify)
     findings += health.findings
     findings += check_room(health.served, machine.memory_free)
@@ -44,6 +45,15 @@ def refused(error: ConfigError) -> list[Finding]:
         *check_machine(read_machine()),
         Finding("settings", "settings", Grade.PROBLEM, str(error), advice),
     ]
+
+
+def check_frontend(kind: FrontendKind) -> list[Finding]:
+    """Whether the frontend that is asked for can be had."""
+    if kind is not FrontendKind.ENVOY:
+        return []
+    if missing := envoy_process.missing():
+        return [Finding("machine", "frontend", Grade.PROBLEM, "Envoy cannot be used", missing)]
+    return [Finding("machine", "frontend", Grade.OK, "Envoy can be used")]
 
 
 def check_room(served: Iterable[Served], free: int | None) -> list[Finding]:

@@ -25,8 +25,11 @@ ROLLS = 1
 CLIENTS = 2
 """Connections of each kind."""
 
-SHARE = 300
-"""Requests by which the new replicas are compared."""
+PAUSE = 0.02
+"""Seconds between an answer and the next request."""
+
+SHARE = 150
+"""Requests of each protocol by which the new replicas are compared."""
 
 UNEVEN = 1.3
 """The most that the busiest may have of what the idlest has."""
@@ -36,6 +39,7 @@ FLAGS = (
     "--frontends", "1", "--drain-delay", "2.5", "--max-connection-age", "1",
     "--required-model", "by-request", "--required-model", "by-connection",
 )  # fmt: skip
+PROTOCOLS = ("rest", "grpc")
 MODELS = {"l7": "by-request", "l4": "by-connection"}
 
 
@@ -63,7 +67,7 @@ class Load:
         protocol, layer = name.split("-")
         client = RestClient if protocol == "rest" else GrpcClient
         with client(port, MODELS[layer]) as asking:
-            while not self._over.wait(0.005):
+            while not self._over.wait(PAUSE):
                 try:
                     asking.ask()
                     self.answers[name] += 1
@@ -179,9 +183,9 @@ def test_no_request_fails_and_new_replicas_get_their_share(replicas, proxy):
         until(lambda: all(count > 10 for count in load.answers.values()))
         ended = [server for _ in range(ROLLS) for server in replicas.roll()]
         operators = [Operator(server) for server in replicas.serving]
-        by_request = {protocol: shares(operators, protocol) for protocol in ("rest", "grpc")}
+        by_request = shares(operators)
         # By connection the share comes with the age: nobody's connections stay where they were.
-        for protocol in ("rest", "grpc"):
+        for protocol in PROTOCOLS:
             until(lambda it=protocol: all(answered(at, "by-connection", it) for at in operators))
     finally:
         load.stop()
@@ -192,15 +196,20 @@ def test_no_request_fails_and_new_replicas_get_their_share(replicas, proxy):
         assert max(counts) <= UNEVEN * min(counts), (protocol, counts)
 
 
-def shares(operators: list[Operator], protocol: str) -> list[float]:
-    """What each answers of the next SHARE requests that come by the proxy's choice."""
-    before = [answered(at, "by-request", protocol) for at in operators]
+def shares(operators: list[Operator]) -> dict[str, list[float]]:
+    """By protocol, what each answers of the next SHARE requests that come by the proxy's choice."""
 
-    def since() -> list[float]:
-        counts = [answered(at, "by-request", protocol) for at in operators]
-        return [now - then for now, then in zip(counts, before, strict=True)]
+    def now() -> dict[str, list[float]]:
+        return {it: [answered(at, "by-request", it) for at in operators] for it in PROTOCOLS}
 
-    until(lambda: sum(since()) >= SHARE, 60)
+    def since() -> dict[str, list[float]]:
+        return {
+            it: [then - first for then, first in zip(counts, before[it], strict=True)]
+            for it, counts in now().items()
+        }
+
+    before = now()
+    until(lambda: all(sum(counts) >= SHARE for counts in since().values()), 60)
     return since()
 
 
