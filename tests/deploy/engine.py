@@ -19,6 +19,11 @@ RELEASE = {"name": "demo", "namespace": "ml"}
 KUBERNETES = "v1.31.0"
 
 
+def read(text: str) -> list[dict[str, Any]]:
+    """The YAML documents in `text`, by libyaml: dashboards are long."""
+    return [document for document in yaml.load_all(text, yaml.CSafeLoader) if document]
+
+
 def render(chart: str, values: dict[str, Any]) -> dict[str, Any]:
     """All objects of the chart, by the template that made them."""
     with helm_python.Chart.load(chart) as loaded:
@@ -26,8 +31,7 @@ def render(chart: str, values: dict[str, Any]) -> dict[str, Any]:
     objects = {}
     for path, text in texts.items():
         if path.endswith((".yaml", ".tpl")):
-            found = [document for document in yaml.safe_load_all(text) if document]
-            objects[path.partition("/templates/")[2]] = found
+            objects[path.partition("/templates/")[2]] = read(text)
         else:
             objects[path.rpartition("/")[2]] = [text]
     return {"objects": objects}
@@ -53,8 +57,7 @@ def install(chart: str, values: dict[str, Any]) -> dict[str, Any]:
     )
     with nowhere as config:
         release = config.install(chart, RELEASE["name"], values, dry_run="client")
-    found = [document for document in yaml.safe_load_all(release["manifest"]) if document]
-    return {"objects": found, "notes": release["notes"]}
+    return {"objects": read(release["manifest"]), "notes": release["notes"]}
 
 
 def parse(query: str) -> dict[str, Any]:
