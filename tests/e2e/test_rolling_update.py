@@ -89,7 +89,9 @@ class RestClient:
         self._client.close()
 
     def ask(self) -> None:
-        self._client.post(self._url, json=ask([1.0, 2.0])).raise_for_status()
+        answer = self._client.post(self._url, json=ask([1.0, 2.0]))
+        if answer.status_code != 200:
+            raise httpx.HTTPError(f"{answer.status_code}: {answer.text}")
 
 
 class GrpcClient:
