@@ -72,7 +72,7 @@ def _assemble(
     if settings is not None and look.batching is not None:
         settings = look.batching.applied_to(settings)
     folders, ignored = _version_folders(entries)
-    bare = ()
+    bare: tuple[str, ...] = ()
     if repository == MODEL_CONFIG and settings is not None and not folders:
         bare = bare_artifacts(names, settings.default_artifact)
     if bare:
