@@ -32,6 +32,7 @@ from server.lifecycle.observation import Observation
 from server.loop_watch import LoopWatch
 from server.model_config import batching_defaults, reload_folders, served_set
 from server.probes import GatewayProbes
+from server.profiling import ProfileTaker
 from server.replacing import Replacing
 from server.repository.background import in_background
 from server.repository.errors import RepositoryError
@@ -41,8 +42,11 @@ from server.routing.messages import Bounds, Welcome
 from server.routing.publisher import Publisher
 from server.stopping import Stopping
 from server.supply import Supply
+from server.switches import Switches
 from server.telemetry.compat import MetricsCompat
 from server.telemetry.lag import LagMeter
+from server.telemetry.log_settings import rules_of
+from server.telemetry.logs import use_log_rules
 from server.telemetry.recorder import Recorders
 from server.workers.pool import PoolLimits, WorkerPool
 from server.workers.supervision import HeartbeatLimits
@@ -145,12 +149,19 @@ class Gateway:
                 folders=reload_folders(settings, served.models), timeout=settings.load_timeout,
                 labels_may_wait=settings.allow_labels_of_unavailable_versions,
             )  # fmt: skip
+        switches = Switches(
+            self._publisher, rules_of(settings.log_level), use_log_rules, tracing=settings.tracing
+        )
         control = ServingControlPlane(
             self._manager, self._supply, history, settings.model_control, self._watcher.rescan,
-            self._publisher, observation, replacing,
+            self._publisher, observation, switches,
+            ProfileTaker(self._manager.find, pool_limits.max_message_bytes), replacing,
         )  # fmt: skip
         self._probes = GatewayProbes(
-            self._manager.models, settings.required_models, lambda: self._frontends.are_listening
+            self._manager.models,
+            settings.required_models,
+            lambda: self._frontends.are_listening,
+            self._publisher.in_force,
         )
         self._loop_watch = LoopWatch(settings.silence_timeout)
         admin = create_admin_app(control, self._probes)
@@ -181,8 +192,8 @@ class Gateway:
         """Wait until every model found at the start is READY or FAILED."""
         await self._manager.settled()
         self._publisher.started()
-        self._probes.started()
         await self._publisher.applied()
+        self._probes.started()
         states = [v.state.value for v in self._manager.versions()]
         log.info("all models settled", ready=states.count("READY"), failed=states.count("FAILED"))
 
@@ -330,6 +341,9 @@ def _make_frontends(
         required=settings.required_models,
         max_connection_age=settings.max_connection_age,
         linger=min(LINGER, settings.drain_delay),
+        frontends=count,
+        tracing=settings.tracing,
+        access_log_rate=settings.access_log_rate,
     )
     if count == 1 and settings.frontend is FrontendKind.PYTHON:
         return FrontendInside(settings, welcome, publisher, control)

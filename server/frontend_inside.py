@@ -43,7 +43,8 @@ class FrontendInside:
         )  # fmt: skip
         servicers = all_servicers(core.data, control, limits)
         self._grpc = GrpcFrontend(servicers, core.data, limits, closing=closing)
-        self._link.attach(core.table, core.join)
+        self._link.attach(core.table, core.join, core.observe)
+        self._flush = core.flush
 
     @property
     def are_listening(self) -> bool:
@@ -67,6 +68,7 @@ class FrontendInside:
     async def stop(self) -> None:
         """Finish what is in flight."""
         await asyncio.gather(self._rest.stop(), self._grpc.stop(self._settings.drain_timeout))
+        await self._flush()
         self._link.close()
 
 

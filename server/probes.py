@@ -13,15 +13,22 @@ from server.readiness import Standing, is_ready
 class GatewayProbes:
     """See planes.Probes; `models` are those of the lifecycle, `required` those named by settings.
 
-    `listening` tells whether clients can come in at all.
+    `listening` tells whether clients can come in at all, `in_force` whether every frontend has
+    taken up what a model's routes are now: before, it would refuse what the gateway could answer.
     """
 
     def __init__(
-        self, models: Mapping[str, Model], required: Collection[str], listening: Callable[[], bool]
+        self,
+        models: Mapping[str, Model],
+        required: Collection[str],
+        listening: Callable[[], bool],
+        in_force: Callable[[str], bool],
     ) -> None:
         self._models = models
         self._required = required
         self._listening = listening
+        self._in_force = in_force
+        self._reached: set[str] = set()
         self._started = False
         self._stopping = False
 
@@ -43,7 +50,7 @@ class GatewayProbes:
             return False
         wanting = (model for model in self._models.values() if model.wanted)
         standings = (
-            Standing(model.name, model.settings.required, _answers(model)) for model in wanting
+            Standing(model.name, model.settings.required, self._answers(model)) for model in wanting
         )
         return is_ready(standings, self._required, self._started)
 
@@ -58,7 +65,12 @@ class GatewayProbes:
             return False
         return pool is not None and pool.is_ready
 
-
-def _answers(model: Model) -> bool:
-    load = model.routes.get("")
-    return load is not None and load.pool is not None and load.pool.is_ready
+    def _answers(self, model: Model) -> bool:
+        load = model.routes.get("")
+        if load is None or load.pool is None:
+            self._reached.discard(model.name)
+            return False
+        # From then on it is answered all the time: by the old routes until the new are in force.
+        if model.name not in self._reached and self._in_force(model.name):
+            self._reached.add(model.name)
+        return model.name in self._reached and load.pool.is_ready

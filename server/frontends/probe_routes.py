@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from server.frontends.open_inference.rest_io import VERSION, model_of
 from server.planes import Probes
 
 _MODEL = "/v2/models/{model}"
@@ -22,7 +23,7 @@ def probe_routes(probes: Probes) -> list[Route]:
         Route("/v2/health/live", pages.live),
         Route("/v2/health/ready", pages.ready),
         Route(f"{_MODEL}/ready", pages.model_ready),
-        Route(f"{_MODEL}/versions/{{version}}/ready", pages.model_ready),
+        Route(f"{_MODEL}/versions/{{version:{VERSION}}}/ready", pages.model_ready),
     ]
 
 
@@ -37,8 +38,7 @@ class _Pages:
         return _status(self._probes.ready())
 
     async def model_ready(self, request: Request) -> Response:
-        model, version = request.path_params["model"], request.path_params.get("version", "")
-        return _status(self._probes.model_ready(model, version))
+        return _status(self._probes.model_ready(*model_of(request)))
 
 
 def _status(yes: bool) -> Response:

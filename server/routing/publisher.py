@@ -24,11 +24,13 @@ from server.routing.messages import (
     Counted,
     FromGateway,
     LoadAdded,
+    LogIs,
     Released,
     Routes,
     Serve,
     Started,
     Tell,
+    TraceIs,
     Trouble,
     WorkerJoined,
 )
@@ -81,6 +83,7 @@ class Publisher:
         self._subscribers: set[Subscriber] = set()
         self._loads: dict[ModelVersion, _Published] = {}
         self._routes: dict[str, Routes] = {}
+        self._switched: dict[type[TraceIs | LogIs], TraceIs | LogIs] = {}
         self._started = False
         self._revision = 0
         self._tells = itertools.count(1)
@@ -92,6 +95,8 @@ class Publisher:
     def join(self, subscriber: Subscriber) -> None:
         """A new frontend: tell it everything there is, then that this was all."""
         self._subscribers.add(subscriber)
+        for switched in self._switched.values():
+            subscriber.link.send(switched)
         for version, published in self._loads.items():
             if not published.retired:
                 self._introduce(subscriber, version, published)
@@ -128,12 +133,24 @@ class Publisher:
         revision = self._revision
         await self._until(lambda one: one.applied >= revision, APPLY_WAIT)
 
+    def in_force(self, model: str) -> bool:
+        """Whether every frontend has taken up what was told last of `model`."""
+        routes = self._routes.get(model)
+        return routes is not None and all(
+            one.applied >= routes.revision for one in self._subscribers
+        )
+
     async def gather(self) -> None:
         """Have every frontend tell what it counted; one that does not answer is not waited for."""
         number = next(self._tells)
         for subscriber in self._subscribers:
             subscriber.link.send(Tell(number))
         await self._until(lambda one: one.told >= number, COUNT_WAIT)
+
+    def observe(self, message: TraceIs | LogIs) -> None:
+        """Tell all frontends, the ones to come as well."""
+        self._switched[type(message)] = message
+        self._send(message)
 
     def started(self) -> None:
         """The models found at the start were given their chance."""

@@ -11,7 +11,9 @@ class Gateway(World):
     def __init__(self, *required: str) -> None:
         super().__init__()
         self.listening = True
-        self.probes = GatewayProbes(self.models, required, lambda: self.listening)
+        self.probes = GatewayProbes(
+            self.models, required, lambda: self.listening, self.publisher.in_force
+        )
 
     def serve(self, version: int, name: str = "m") -> None:
         self.ready(version, name).pool.is_ready = True
@@ -45,6 +47,21 @@ def test_nobody_is_let_in_before_a_frontend_listens(gateway):
     gateway.listening = False
 
     assert not gateway.probes.ready()
+
+
+async def test_what_no_frontend_knows_of_yet_is_not_ready_and_a_switch_changes_nothing(gateway):
+    frontend = gateway.frontend(prompt=False)
+    gateway.want(1, name="new", required=True)
+    gateway.serve(1, "new")
+    assert not gateway.probes.ready()
+
+    frontend.deliver()
+    assert gateway.probes.ready()
+
+    gateway.want(1, 2, name="new", required=True)
+    gateway.serve(2, "new")
+    assert not gateway.publisher.in_force("new")
+    assert gateway.probes.ready()
 
 
 def test_a_version_that_loads_or_has_failed_beside_it_changes_nothing(gateway):
