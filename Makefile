@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= .demo/models
+HOST ?= http://127.0.0.1:8000
 # Two processes: most tests wait for servers that start. A file stays together, for its fixtures.
 PYTEST_ARGS ?=
 PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: demo test check protos bench-swap clean help
+.PHONY: demo test check protos bench-swap locust clean help
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -16,7 +17,7 @@ help: ## Show this list
 demo: $(VENV)/.demo ## Build the demo models, serve them, and print examples to try
 	@$(BIN)/underway demo $(DEMO) --serve
 
-test: $(VENV)/.dev .venvs/clients/.ready .venvs/onnx/.ready ## Set up everything and run the tests
+test: $(VENV)/.loadtests .venvs/clients/.ready .venvs/onnx/.ready ## Set up everything and run the tests
 	@tests/e2e/fetch_libb64.sh $(CURDIR)/.venvs/clients/lib
 	@$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
@@ -33,6 +34,9 @@ protos: $(VENV)/.dev ## Generate the code of protos/ and the JSON Schema of mode
 
 bench-swap: $(VENV)/.loadtests ## Measure 50 swaps of a model under load; BENCH_ARGS="--quick" for less
 	@$(BIN)/python -m loadtests.swap $(BENCH_ARGS)
+
+locust: $(VENV)/.loadtests ## Locust's page for the server at HOST; LOCUST_ARGS="--headless ..." for more
+	@$(BIN)/locust -f loadtests/locustfile.py --host $(HOST) $(LOCUST_ARGS)
 
 clean: ## Remove environments and demo models
 	rm -rf $(VENV) .venvs .demo .bench

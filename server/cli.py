@@ -144,11 +144,16 @@ def serve(**options: Any) -> None:
 @main.command()
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--serve", "then_serve", is_flag=True, help="Serve it at once and print an example.")
+@click.option("--bench", is_flag=True,
+              help="Bigger models instead, to measure with: ResNet-50 and BERT-base shapes with "
+              "seeded weights, in three formats each.")  # fmt: skip
+@click.option("--bench-scale", type=click.Choice(["full", "tiny"]), default="full",
+              show_default=True, help="tiny: the same code in seconds.")  # fmt: skip
 @click.option("--http-port", default=8000, show_default=True, help="REST port when serving.")
 @click.option("--grpc-port", default=8001, show_default=True, help="gRPC port when serving.")
 @click.option("--metrics-port", default=8002, show_default=True, help="Prometheus port.")
-def demo(directory: Path, then_serve: bool, http_port: int, grpc_port: int,
-         metrics_port: int) -> None:  # fmt: skip
+def demo(directory: Path, then_serve: bool, bench: bool, bench_scale: str, http_port: int,
+         grpc_port: int, metrics_port: int) -> None:  # fmt: skip
     """Build a model repository of real, small models in DIRECTORY.
 
     One CNN for handwritten digits, trained here and exported as TorchScript, SavedModel and ONNX,
@@ -156,14 +161,16 @@ def demo(directory: Path, then_serve: bool, http_port: int, grpc_port: int,
     nothing at all when DIRECTORY already holds them.
     """
     # A process of its own: the gateway never imports a framework.
-    built = subprocess.run([sys.executable, "-m", "server.demo", str(directory)], check=False)
+    flags = ["--bench", "--bench-scale", bench_scale] if bench else []
+    command = [sys.executable, "-m", "server.demo", str(directory), *flags]
+    built = subprocess.run(command, check=False)
     if built.returncode:
         raise SystemExit(built.returncode)
     if then_serve:
         try:
             _run(
                 Settings((directory,), http_port=http_port, grpc_port=grpc_port,
-                         metrics_port=metrics_port), directory,
+                         metrics_port=metrics_port), None if bench else directory,
             )  # fmt: skip
         except ConfigError as error:
             raise click.UsageError(str(error)) from None

@@ -8,8 +8,8 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from loadtests.generator.process import ROOT
 from loadtests.swap.bench import Measured, Options, measure
-from loadtests.swap.load import ROOT
 from loadtests.swap.questions import MODELS
 from loadtests.swap.report import result_of, to_json, to_markdown
 

@@ -16,7 +16,8 @@ from typing import Any
 import httpx
 import numpy as np
 
-from loadtests.swap.load import ROOT, under_load
+from loadtests.generator.process import ROOT
+from loadtests.swap.load import swap_load
 from loadtests.swap.questions import MODELS
 from loadtests.swap.records import Records
 from server.repository.publish import publish
@@ -152,7 +153,7 @@ def _publish(folder: Path) -> Published:
 def _capacity(server: ServerProcess, options: Options, work: Path) -> float:
     """Answers per second when every client asks again at once; the clients' share included."""
     clients = 8
-    with under_load(addresses(server), MODELS, 0, clients, work / "capacity") as load:
+    with swap_load(addresses(server), MODELS, 0, clients, work / "capacity") as load:
         time.sleep(SETTLE + options.capacity_s)
         table = load.stop().table
     if (table["failure"] >= 0).any():
@@ -172,7 +173,7 @@ def _swap(
     work: Path,
     say: Say,
 ) -> Measured:
-    with under_load(addresses(server), MODELS, rate, options.clients, work / "swap") as load:
+    with swap_load(addresses(server), MODELS, rate, options.clients, work / "swap") as load:
         time.sleep(SETTLE)
         began = time.time()
         time.sleep(options.steady_s)
@@ -196,3 +197,4 @@ def _swap(
 def _say_what_was_late(records: Records, say: Say) -> None:
     p99 = float(np.percentile(records.table["late"], 99)) * 1000
     say(f"{len(records.table)} requests; 99 % were sent within {p99:.2f} ms of their moment")
+    say(str(records.health))

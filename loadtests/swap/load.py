@@ -1,72 +1,55 @@
-"""Starts the generator processes, one per protocol, and brings home what they recorded."""
+"""The load of this bench: one generator process per protocol, both with the same questions."""
 
 from __future__ import annotations
 
 import contextlib
-import subprocess
-import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-from loadtests.swap.plan import Plan
-from loadtests.swap.records import Records, load
+from loadtests.generator.plan import Plan, Transport
+from loadtests.generator.process import Load, under_load
+from loadtests.swap.questions import ROWS, SHARES, grpc_request, rest_request
+from loadtests.swap.records import Records, joined
+from loadtests.wire.oip_grpc import METHOD
 
-ROOT = Path(__file__).parents[2]
-HEAD_START = 1.5
-"""Seconds until the first request: Python and gRPC have started by then."""
-
-STOP_TIMEOUT = 60.0
+ENCODERS = {"rest": rest_request, "grpc": grpc_request}
+TRANSPORTS: dict[str, Transport] = {"rest": "http", "grpc": "grpc"}
 
 
-class Load:
-    """Generators at work; `stop` ends them."""
+class SwapLoad:
+    """Generators at work on `models`; `stop` ends them."""
 
-    def __init__(self, plans: Sequence[Plan], folder: Path) -> None:
-        self._targets = [folder / f"{plan.protocol}.npz" for plan in plans]
-        self._processes = [
-            subprocess.Popen(
-                [sys.executable, "-m", "loadtests.swap.generator", plan.to_json(), str(target)],
-                stdin=subprocess.PIPE, cwd=ROOT,
-            )
-            for plan, target in zip(plans, self._targets, strict=True)
-        ]  # fmt: skip
+    def __init__(self, load: Load, protocols: tuple[str, ...], models: tuple[str, ...]) -> None:
+        self._load = load
+        self._protocols = protocols
+        self._models = models
 
     def stop(self) -> Records:
         """Send no more, wait for what is under way, and collect it."""
-        for process in self._processes:
-            assert process.stdin is not None  # noqa: S101
-            process.stdin.close()
-        for process in self._processes:
-            if process.wait(STOP_TIMEOUT) != 0:
-                raise RuntimeError(f"a load generator ended with {process.returncode}")
-        return load(self._targets)
-
-    def kill(self) -> None:
-        """End whatever is still there."""
-        for process in self._processes:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            process.wait()
+        return joined(dict(zip(self._protocols, self._load.stop(), strict=True)), self._models)
 
 
 @contextlib.contextmanager
-def under_load(
+def swap_load(
     addresses: dict[str, str], models: tuple[str, ...], rate: float, clients: int, folder: Path
-) -> Iterator[Load]:
+) -> Iterator[SwapLoad]:
     """Send `rate` requests per second, half by each protocol, or a closed loop where that is 0.
 
     `addresses` are by protocol, `clients` is per protocol. Returns when the first request is due.
     """
-    start = time.monotonic() + HEAD_START
     plans = [
-        Plan(protocol, address, models, rate / len(addresses), clients, start, seed)
+        Plan(
+            transport=TRANSPORTS[protocol],
+            address=address,
+            # The order is what `joined` takes a request's number apart by.
+            requests=tuple(ENCODERS[protocol](model, rows) for model in models for rows in ROWS),
+            method=METHOD,
+            weights=tuple(share / len(models) for _ in models for share in SHARES),
+            rate=rate / len(addresses),
+            clients=clients,
+            seed=seed,
+        )
         for seed, (protocol, address) in enumerate(addresses.items(), start=1)
     ]
-    folder.mkdir(parents=True, exist_ok=True)
-    load = Load(plans, folder)
-    try:
-        time.sleep(max(0.0, start - time.monotonic()))
-        yield load
-    finally:
-        load.kill()
+    with under_load(plans, folder) as load:
+        yield SwapLoad(load, tuple(addresses), models)

@@ -1,34 +1,24 @@
-"""Every answer as one row of a table, written by the generators and read by the report."""
+"""Every answer as one row of a table: what the generators recorded, with models and rows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib import recfunctions
 from numpy.typing import NDArray
 
-from loadtests.swap.answer import Answer
-from loadtests.swap.plan import Arrival, Plan
+from loadtests.generator import records as raw
+from loadtests.generator.health import Health, health_of, worst
+from loadtests.swap.questions import ROWS
 
 PROTOCOLS = ("rest", "grpc")
 
-ROW = np.dtype(
-    [
-        ("protocol", "u1"),  # index into PROTOCOLS
-        ("model", "u1"),  # index into the plan's models
-        ("rows", "u1"),
-        ("version", "i4"),  # 0 where it failed
-        ("failure", "i2"),  # index into the failures, -1 where it was answered
-        ("intended", "f8"),  # Unix seconds, as sent and answered
-        ("sent", "f8"),
-        ("answered", "f8"),
-        ("latency", "f8"),  # seconds since the intended moment, on the monotonic clock
-        ("late", "f8"),  # seconds from the intended moment until it was sent
-    ]
-)
+COLUMNS = ("protocol", "model", "rows")
+"""Added to the generators' columns: indices into PROTOCOLS and the models, and a batch size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,47 +27,31 @@ class Records:
 
     table: NDArray[Any]
     failures: tuple[str, ...]
+    health: Health
 
     def save(self, path: Path) -> None:
         """Write them to a file."""
         np.savez(path, table=self.table, failures=np.array(self.failures, dtype=str))
 
 
-class Recorder:
-    """Collects one generator's answers."""
+def joined(found: Mapping[str, raw.Records], models: tuple[str, ...]) -> Records:
+    """The records of several generators, by protocol, as one, by the intended moment.
 
-    def __init__(self, plan: Plan) -> None:
-        self._protocol = PROTOCOLS.index(plan.protocol)
-        self._models = {model: index for index, model in enumerate(plan.models)}
-        self._rows: list[tuple[float, ...]] = []
-        self._failures: dict[str, int] = {}
-
-    def add(self, arrival: Arrival, answer: Answer, ended: float) -> None:
-        """Keep one; `ended` is when it was answered, on the monotonic clock."""
-        failure = -1
-        if answer.failure:
-            failure = self._failures.setdefault(answer.failure[:300], len(self._failures))
-        late = answer.started - arrival.at
-        self._rows.append(
-            (
-                self._protocol, self._models[arrival.model], arrival.rows, answer.version, failure,
-                answer.sent - late, answer.sent, answer.answered, ended - arrival.at, late,
-            )
-        )  # fmt: skip
-
-    def records(self) -> Records:
-        """What was collected."""
-        return Records(np.array(self._rows, dtype=ROW), tuple(self._failures))
-
-
-def load(paths: Sequence[Path]) -> Records:
-    """The records of several generators as one, by the intended moment."""
+    Requests are numbered by model, then by ROWS.
+    """
     tables, failures = [], list[str]()
-    for path in paths:
-        with np.load(path) as content:
-            table = content["table"].copy()
-            table["failure"][table["failure"] >= 0] += len(failures)
-            failures += content["failures"].tolist()
-        tables.append(table)
-    joined = np.concatenate(tables)
-    return Records(joined[np.argsort(joined["intended"])], tuple(failures))
+    for protocol, records in found.items():
+        table = records.table
+        table["failure"][table["failure"] >= 0] += len(failures)
+        failures += records.failures
+        model, rows = np.divmod(table["request"], len(ROWS))
+        assert not len(model) or model.max() < len(models)  # noqa: S101
+        columns = (
+            np.full(len(table), PROTOCOLS.index(protocol), "u1"),
+            model.astype("u1"),
+            np.array(ROWS, "u1")[rows],
+        )
+        tables.append(recfunctions.append_fields(table, COLUMNS, columns, usemask=False))
+    table = np.concatenate(tables)
+    health = worst([health_of(records) for records in found.values()])
+    return Records(table[np.argsort(table["intended"])], tuple(failures), health)

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from types import FrameType
 
+from server.demo.bench.build import build as build_bench
+from server.demo.bench.scales import SCALES
 from server.demo.build import build
 from server.demo.errors import DemoError
 
@@ -26,12 +28,19 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("directory", type=Path, metavar="DIR", help="new, empty, or an earlier one")
     parser.add_argument("--verbose", action="store_true", help="show the frameworks' messages too")
+    parser.add_argument(
+        "--bench", action="store_true", help="bigger models instead: shapes of ResNet-50, BERT-base"
+    )
+    parser.add_argument("--bench-scale", choices=SCALES, default="full", help="tiny: for a trial")
     options = parser.parse_args(arguments)
 
     signal.signal(signal.SIGTERM, _leave)
     _calm_frameworks()
     try:
-        build(options.directory, _say, verbose=options.verbose)
+        if options.bench:
+            build_bench(options.directory, options.bench_scale, _say)
+        else:
+            build(options.directory, _say, verbose=options.verbose)
     except DemoError as error:
         return _fail(str(error))
     except OSError as error:

@@ -29,7 +29,7 @@ def export(weights: DigitsWeights, version_folder: Path) -> None:
     @tf.function(input_signature=[tf.TensorSpec([None, 1, 8, 8], tf.float32, name=IMAGE)])  # type: ignore[untyped-decorator]
     def classify(image: tf.Tensor) -> dict[str, tf.Tensor]:
         # TensorFlow's CPU convolutions know channels-last only; callers keep channels first.
-        hidden = tf.transpose(_never_empty(image), [0, 2, 3, 1])
+        hidden = tf.transpose(never_empty(image), [0, 2, 3, 1])
         hidden = tf.nn.relu(tf.nn.conv2d(hidden, module.conv1, 1, "SAME") + module.conv1_bias)
         hidden = tf.nn.relu(tf.nn.conv2d(hidden, module.conv2, 1, "SAME") + module.conv2_bias)
         hidden = tf.nn.max_pool2d(hidden, 2, 2, "VALID")
@@ -49,10 +49,10 @@ def predict(version_folder: Path, batches: list[NDArray[np.float32]]) -> list[ND
     return [signature(**{IMAGE: tf.constant(batch)})[PROBABILITIES].numpy() for batch in batches]
 
 
-def _never_empty(image: tf.Tensor) -> tf.Tensor:
-    """A batch of none gets one blank image: oneDNN's fused convolutions fail on an empty one."""
-    missing = tf.cast(tf.equal(tf.shape(image)[0], 0), tf.int32)
-    return tf.pad(image, [[0, missing], [0, 0], [0, 0], [0, 0]])
+def never_empty(batch: tf.Tensor) -> tf.Tensor:
+    """A batch of none gets one blank row: oneDNN's fused convolutions fail on an empty one."""
+    missing = tf.cast(tf.equal(tf.shape(batch)[0], 0), tf.int32)
+    return tf.pad(batch, [[0, missing], *[[0, 0]] * (batch.shape.rank - 1)])
 
 
 def _convolution(kernel: NDArray[np.float32]) -> NDArray[np.float32]:

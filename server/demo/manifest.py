@@ -37,9 +37,8 @@ class Manifest:
     facts: Facts
 
 
-def builder_fingerprint() -> str:
-    """A hash over this package's sources: other sources, other models."""
-    folder = Path(__file__).parent
+def builder_fingerprint(folder: Path = Path(__file__).parent) -> str:
+    """A hash over a package's sources, this one's by default: other sources, other models."""
     digest = hashlib.sha256()
     for source in sorted(path for pattern in SOURCES for path in folder.glob(pattern)):
         digest.update(f"{source.name}\0".encode())
@@ -52,9 +51,9 @@ def record_files(folder: Path) -> dict[str, FileRecord]:
     records: dict[str, FileRecord] = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file():
-            content = path.read_bytes()
-            record = FileRecord(len(content), hashlib.sha256(content).hexdigest())
-            records[path.relative_to(folder).as_posix()] = record
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            records[path.relative_to(folder).as_posix()] = FileRecord(path.stat().st_size, digest)
     return records
 
 

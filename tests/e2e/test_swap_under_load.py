@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from loadtests.swap.bench import addresses, demo_copy, history, publish_versions
-from loadtests.swap.load import under_load
+from loadtests.swap.load import swap_load
 from loadtests.swap.questions import MODELS
 from loadtests.swap.verdict import Verdict, judge
 from tests.harness.echo_repository import add_echo, ask
@@ -34,7 +34,7 @@ class Digits:
     def swap_under_load(self, models: list[str], versions: int) -> Verdict:
         """What became of a load on all models while some went through new versions together."""
         places = addresses(self._server)
-        with under_load(places, MODELS, RATE, CLIENTS, self._work) as load:
+        with swap_load(places, MODELS, RATE, CLIENTS, self._work) as load:
             publish_versions(self._server, self._repository, models, versions)
             records = load.stop()
         return judge(records, MODELS, history(self._server))

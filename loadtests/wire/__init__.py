@@ -1,0 +1,1 @@
+"""Samples as the requests of each protocol, and answers as arrays again."""

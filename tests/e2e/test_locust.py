@@ -1,0 +1,145 @@
+"""Locust's users against a real server: every protocol, a swap under load, and a wrong answer."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from server.repository.publish import publish
+from tests.harness.server_process import ROOT, ServerProcess, serving
+
+LOCUSTFILE = ROOT / "loadtests/locustfile.py"
+MODEL = "digits-onnx"
+LIMITED = 3  # its exit code where the generator was the limit: so it may be on a busy machine
+
+
+@pytest.fixture(scope="module")
+def repository(demo_repository, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("locust") / "models"
+    shutil.copytree(demo_repository / MODEL, folder / MODEL)
+    (folder / MODEL / "model.yaml").write_text("threads: 1\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(repository) -> Iterator[ServerProcess]:
+    with serving(repository) as started:
+        yield started
+
+
+def locust(server: ServerProcess, *arguments: str) -> subprocess.Popen[str]:
+    """Locust without its page, started from elsewhere, its statistics as JSON on stdout."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--json",
+         "--host", server.url, "--grpc-address", server.grpc_address, *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/",
+    )  # fmt: skip
+
+
+def statistics(output: str) -> list[dict[str, object]]:
+    """What the master prints; processes that only send print empty lists before it."""
+    return json.loads(output[output.rindex("[\n") :])
+
+
+def test_every_protocol_is_answered_right_while_versions_are_swapped(server, repository):
+    running = locust(
+        server, "-u", "6", "-r", "6", "-t", "4s", "--processes", "2", "--loop", "poisson",
+        "--rate-per-user", "8", "--shape", "swap", "--swap", str(repository / MODEL),
+        "--swap-every", "1.5",
+    )  # fmt: skip
+    output, log = running.communicate(timeout=100)
+
+    assert running.returncode in (0, LIMITED), log
+    found = {row["method"]: row for row in statistics(output)}
+    assert found.keys() == {"OIP REST", "OIP JSON", "OIP gRPC"}
+    for row in found.values():
+        assert (row["name"], row["num_failures"]) == (MODEL, 0)
+        assert row["num_requests"] > 10
+    assert "Published version 2 of digits-onnx" in log
+    assert "does not speak TensorFlow Serving's API" in log
+    limited = running.returncode == LIMITED
+    assert ("The generator itself was the limit" in log) == limited
+    assert ("The generator was not the limit" in log) != limited
+
+
+def test_a_version_that_answers_wrong_is_caught(server, repository, tmp_path):
+    running = locust(server, "-u", "2", "OipRest", "OipGrpc")
+    seen = []
+    for line in running.stderr:
+        seen.append(line)
+        if "All users spawned" in line:
+            break
+    server.forget()
+    version = publish(
+        upside_down(repository / MODEL / "1/model.onnx", tmp_path), repository / MODEL
+    )
+    server.wait_for("ready", model=MODEL, version=version)
+    server.wait_for("unloaded", model=MODEL)  # who asked the old one has its answer
+    running.send_signal(signal.SIGINT)
+    output, log = running.communicate(timeout=60)
+
+    assert running.returncode == 1, log
+    assert "wrong digits: expected" in log
+    assert sum(row["num_failures"] for row in statistics(output)) > 0
+
+
+def upside_down(source: Path, folder: Path) -> Path:
+    """The same network with its classes in the opposite order."""
+    model = onnx.load(source)
+    for weight in model.graph.initializer:
+        if weight.name in ("dense2", "dense2_bias"):
+            turned = numpy_helper.to_array(weight)[::-1].copy()
+            weight.CopyFrom(numpy_helper.from_array(turned, weight.name))
+    path = folder / "model.onnx"
+    onnx.save_model(model, str(path))
+    return path
+
+
+def test_a_server_that_is_not_there_is_a_failure_that_says_so(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--only-summary",
+         "--host", "http://127.0.0.1:9", "-t", "2s", "OipRest"],
+        capture_output=True, text=True, cwd=tmp_path, check=False, timeout=60,
+    )  # fmt: skip
+
+    assert done.returncode == 1
+    assert "http://127.0.0.1:9 can't be asked for its models" in done.stdout + done.stderr
+
+
+CHECK = """
+import runpy, shlex, sys
+from locust.argument_parser import get_parser, parse_options
+names = set(runpy.run_path(sys.argv[1])["__all__"])
+for line in sys.stdin:
+    options = parse_options(shlex.split(line)[1:])
+    assert set(options.user_classes) <= names, line
+ours = [group for group in get_parser()._action_groups if group.title == "Underway"]
+for action in ours[0]._group_actions:
+    print("option", action.option_strings[0], action.env_var, action.default)
+"""
+
+
+def test_the_documentation_has_every_option_and_commands_that_locust_takes():
+    text = (ROOT / "docs/load-testing.md").read_text("utf-8")
+    commands = [line for line in text.splitlines() if line.startswith("    locust -f ")]
+    done = subprocess.run(
+        [sys.executable, "-c", CHECK, str(LOCUSTFILE)],
+        input="\n".join(line.strip() for line in commands), capture_output=True, text=True,
+        cwd=ROOT, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+    table = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("| `--")]
+    documented = {tuple(cell.strip(" `") for cell in row[:3]) for row in table if len(row) == 4}
+    assert len(commands) == 6
+    said = [line.split(" ", 3) for line in done.stdout.splitlines() if line.startswith("option ")]
+    assert documented == {tuple(words[1:]) for words in said}
