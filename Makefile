@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= .demo/models
 HOST ?= http://127.0.0.1:8000
+SPEC ?= loadtests/compare/digits.yaml
 # Two processes: most tests wait for servers that start. A file stays together, for its fixtures.
 PYTEST_ARGS ?=
 PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: demo test check protos bench-swap locust clean help
+.PHONY: demo test check protos bench-swap compare locust clean help
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +35,10 @@ protos: $(VENV)/.dev ## Generate the code of protos/ and the JSON Schema of mode
 
 bench-swap: $(VENV)/.loadtests ## Measure 50 swaps of a model under load; BENCH_ARGS="--quick" for less
 	@$(BIN)/python -m loadtests.swap $(BENCH_ARGS)
+
+compare: $(VENV)/.loadtests ## Compare the digits models, or what SPEC says; COMPARE_ARGS="--out DIR ..." for more
+	@$(BIN)/underway demo $(DEMO)
+	@$(BIN)/underway compare $(SPEC) $(COMPARE_ARGS)
 
 locust: $(VENV)/.loadtests ## Locust's page for the server at HOST; LOCUST_ARGS="--headless ..." for more
 	@$(BIN)/locust -f loadtests/locustfile.py --host $(HOST) $(LOCUST_ARGS)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
+from server.cli_compare import compare
 from server.cli_models import models
 from server.cli_publish import publish
 from server.config import MIB, ConfigError, ModelControl, Settings, read_config_file
@@ -176,6 +177,7 @@ def demo(directory: Path, then_serve: bool, bench: bool, bench_scale: str, http_
             raise click.UsageError(str(error)) from None
 
 
+main.add_command(compare)
 main.add_command(models)
 main.add_command(publish)
 

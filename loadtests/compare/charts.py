@@ -70,17 +70,19 @@ def dots(
     y_label: str,
 ) -> str:
     """Requests over time, with named moments."""
-    parts = [_axes(title, x, y, "seconds", y_label, amount)]
+    circles = "".join(
+        f'<circle cx="{x.at(at):.1f}" cy="{y.at(value):.1f}" r="1.6"/>' for at, value in points
+    )
+    parts = [
+        _axes(title, x, y, "seconds", y_label, amount),
+        f'<g class="dots c{colour % COLOURS}">{circles}</g>',
+    ]
     for number, (name, moment) in enumerate(marks.items()):
         at = x.at(moment)
         parts.append(
             f'<line class="moment" x1="{at}" x2="{at}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
             f'<text class="small" x="{at + 3}" y="{TOP + 11 + 13 * number}">{escape(name)}</text>'
         )
-    circles = "".join(
-        f'<circle cx="{x.at(at):.1f}" cy="{y.at(value):.1f}" r="1.6"/>' for at, value in points
-    )
-    parts.append(f'<g class="dots c{colour % COLOURS}">{circles}</g>')
     return _svg(title, HEIGHT, parts)
 
 
@@ -91,9 +93,9 @@ def stacked(title: str, rows: Mapping[str, Mapping[str, float]], order: Sequence
     """A bar per candidate, its parts in `order` one after the other; values are milliseconds."""
     total = max((sum(parts.values()) for parts in rows.values()), default=1.0) or 1.0
     width = WIDTH - 2 * RIGHT - 50
-    parts = []
+    parts = [f'<text class="title" x="0" y="13">{escape(title)}</text>']
     for number, (name, values) in enumerate(rows.items()):
-        y, at = 4 + ROW * number, RIGHT
+        y, at = TOP + ROW * number, RIGHT
         parts.append(f'<text class="label" x="{RIGHT}" y="{y + 13}">{escape(name)}</text>')
         for index, stage in enumerate(order):
             length = values.get(stage, 0.0) / total * width
@@ -108,7 +110,7 @@ def stacked(title: str, rows: Mapping[str, Mapping[str, float]], order: Sequence
             f'<text class="small" x="{at + 5:.1f}" y="{y + 19 + BAR / 2 + 4}">'
             f"{amount(sum(values.values()))} ms</text>"
         )
-    return _svg(title, ROW * len(rows) + 6, parts)
+    return _svg(title, TOP + ROW * len(rows), parts)
 
 
 def _svg(title: str, height: float, parts: Sequence[str]) -> str:

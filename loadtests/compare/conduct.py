@@ -22,7 +22,7 @@ from loadtests.compare.points import points_of
 from loadtests.compare.result import CLOSED, Result
 from loadtests.compare.rounds import Step, rates_for, steps
 from loadtests.compare.spec import Spec, SpecError
-from loadtests.compare.swaps import swap_under_load
+from loadtests.compare.swaps import CALM, swap_under_load
 from loadtests.compare.terms import UNKNOWN, TermValues, differences, refusal
 from loadtests.compare.underway import ServerError
 from loadtests.compare.verdict import verdicts
@@ -146,7 +146,9 @@ def _swap(
     for number, place in enumerate(own):
         say(f"{place.name}: a swap under load", number, len(own))
         try:
-            swap = swap_under_load(meter, place, found.rates[0], work / f"swap{number}")
+            swap = swap_under_load(
+                meter, place, found.rates[0], min(CALM, spec.seconds), work / f"swap{number}"
+            )
         except (ServerError, GeneratorError, OSError) as error:
             found.notes.append(f"{place.name}: the swap was not measured: {error}")
             continue

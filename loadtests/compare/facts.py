@@ -10,7 +10,7 @@ import yaml
 from loadtests.compare.counters import read_counters
 from loadtests.compare.found import Found
 from loadtests.compare.places import Place
-from loadtests.compare.processes import memory
+from loadtests.compare.processes import memory, tree
 from loadtests.compare.result import CandidateResult, Requests
 from loadtests.compare.spec import Spec
 from loadtests.compare.terms import TermValues, terms_of
@@ -35,7 +35,7 @@ def counted(place: Place) -> int | None:
 
 def memory_of(place: Place) -> int | None:
     """Of its server's processes; see `processes.memory`."""
-    return memory(place.pid)
+    return memory(tree(place.pid))
 
 
 def has_labels(signature: Signature) -> bool:

@@ -14,7 +14,7 @@ from loadtests.compare.ask import renamed
 from loadtests.compare.counters import Counters, read_counters
 from loadtests.compare.gpu import GpuUse, GpuWatch, look, nvml
 from loadtests.compare.places import Place
-from loadtests.compare.processes import cpu_seconds, memory
+from loadtests.compare.processes import cpu_seconds, memory, tree
 from loadtests.compare.result import Cell
 from loadtests.compare.spec import Spec
 from loadtests.compare.stages import stages_of
@@ -22,7 +22,7 @@ from loadtests.compare.statistics import percentiles
 from loadtests.generator.answer import TIMEOUT
 from loadtests.generator.health import health_of
 from loadtests.generator.plan import Plan
-from loadtests.generator.process import STOP_TIMEOUT, under_load
+from loadtests.generator.process import STOP_TIMEOUT, connected
 from loadtests.generator.records import Records
 from loadtests.generator.target import plan_for
 from loadtests.samples.sample import Sample
@@ -32,8 +32,8 @@ MOST_FAILURES = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Before:
-    """What was counted before the load began."""
+class Seen:
+    """What a server had done by some moment."""
 
     counters: Counters | None
     cpu: float | None
@@ -65,14 +65,18 @@ class Meter:
         plan = self.plan(place, rate, seconds, round_number)
         library = self._gpu
         watch = GpuWatch((lambda: look(library)) if library is not None else None)
-        with under_load([plan], self._work / "generator") as load:
-            before = Before(_counters(place), cpu_seconds(place.pid))
+        # Looking for processes takes CPU itself, so that is done before and after the load.
+        counters, processes = _counters(place), tree(place.pid)
+        with connected([plan], self._work / "generator") as load:
+            cpu = cpu_seconds(processes)
             with watch:
+                load.begin()
                 (records,) = load.wait(seconds + TIMEOUT + STOP_TIMEOUT)
-            after = Before(_counters(place), cpu_seconds(place.pid))
-        cell = cell_of(place.name, round_number, rate, records, before, after, watch.result,
-                       memory(place.pid))  # fmt: skip
-        return cell, latencies_of(records)
+            after = Seen(_counters(place), cpu_seconds(processes))
+        return cell_of(
+            place.name, round_number, rate, records, Seen(counters, cpu), after, watch.result,
+            memory(tree(place.pid)),
+        ), latencies_of(records)  # fmt: skip
 
 
 def latencies_of(records: Records) -> NDArray[np.float64]:
@@ -87,8 +91,8 @@ def cell_of(
     round_number: int,
     rate: float,
     records: Records,
-    before: Before,
-    after: Before,
+    before: Seen,
+    after: Seen,
     gpu: GpuUse,
     memory_now: int | None,
 ) -> Cell:

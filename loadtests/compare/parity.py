@@ -73,8 +73,8 @@ def _numbers(name: str, got: Sequence[Array], want: Sequence[Array], rule: Parit
     with np.errstate(invalid="ignore"):
         same = (mine == theirs) | (np.isnan(mine) & np.isnan(theirs))
         off = np.where(same, 0.0, np.abs(mine - theirs))
-        near = off <= rule.atol + rule.rtol * np.abs(theirs)  # NaN on one side only is not near
-        large = np.abs(theirs) > rule.atol
+        near = same | (off <= rule.atol + rule.rtol * np.abs(theirs))
+        large = np.isfinite(theirs) & (np.abs(theirs) > rule.atol)
     if not np.isfinite(off).all():
         return OutputParity(
             name, False, float(same.mean()), top1=_top1(got, want),
@@ -96,8 +96,9 @@ def _numbers(name: str, got: Sequence[Array], want: Sequence[Array], rule: Parit
 
 def _epsilons(largest: float, want: Sequence[Array], theirs: Array) -> float | None:
     dtype = want[0].dtype
-    scale = float(np.nanmax(np.abs(theirs))) if theirs.size else 0.0
-    if dtype.kind != "f" or not np.isfinite(scale) or scale == 0:
+    finite = np.abs(theirs[np.isfinite(theirs)])
+    scale = float(finite.max()) if finite.size else 0.0
+    if dtype.kind != "f" or scale == 0:
         return None
     return largest / (float(np.finfo(dtype).eps) * scale)
 

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import psutil
 
 
-def cpu_seconds(pid: int) -> float | None:
-    """Used so far by the process, its descendants, and those of them that have ended.
+def tree(pid: int) -> list[psutil.Process]:
+    """The process and its descendants; none where there is no such process."""
+    if pid <= 0:
+        return []
+    try:
+        root = psutil.Process(pid)
+        return [root, *root.children(recursive=True)]
+    except psutil.Error:
+        return []
 
-    None where there is no such process.
-    """
+
+def cpu_seconds(processes: Sequence[psutil.Process]) -> float | None:
+    """Used so far by them and by those of their children that have ended; None of none."""
     total, seen = 0.0, False
-    for process in _tree(pid):
+    for process in processes:
         with contextlib.suppress(psutil.Error):
             times = process.cpu_times()
             # What ended and was waited for is with who waited, so that nothing is lost in a swap.
@@ -23,13 +31,13 @@ def cpu_seconds(pid: int) -> float | None:
     return total if seen else None
 
 
-def memory(pid: int) -> int | None:
-    """Bytes of the tree, a page that n processes share counted as an nth (PSS).
+def memory(processes: Sequence[psutil.Process]) -> int | None:
+    """Bytes they have, a page that n processes share counted as an nth (PSS).
 
     None where it may not be read, as of another user's processes.
     """
     total = 0
-    for process in _tree(pid):
+    for process in processes:
         try:
             total += int(process.memory_full_info().pss)
         except psutil.NoSuchProcess:
@@ -37,12 +45,3 @@ def memory(pid: int) -> int | None:
         except psutil.Error:
             return None
     return total or None
-
-
-def _tree(pid: int) -> Iterator[psutil.Process]:
-    if pid <= 0:
-        return
-    with contextlib.suppress(psutil.Error):
-        root = psutil.Process(pid)
-        yield root
-        yield from root.children(recursive=True)

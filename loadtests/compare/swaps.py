@@ -18,7 +18,8 @@ from server.repository.copying import PublishError
 from server.repository.publish import publish
 
 CALM = 2.0
-"""Seconds of load before the swap, to compare with, and after the old version is gone."""
+"""Seconds of load before the swap, to compare with, and after the old version is gone; less where
+measurements are shorter."""
 
 SWAP_TIMEOUT = 120.0
 LOOK_EVERY = 0.05
@@ -27,21 +28,26 @@ MOST_DOTS = 600
 """In the picture of one swap; the slowest are always among them."""
 
 
-def swap_under_load(meter: Meter, place: Place, rate: float, work: Path) -> Swap | None:
-    """Publish once under `rate` requests per second; None where there is nothing to publish."""
+def swap_under_load(
+    meter: Meter, place: Place, rate: float, calm: float, work: Path
+) -> Swap | None:
+    """Publish once under `rate` requests per second, after `calm` seconds of it.
+
+    None where there is nothing to publish.
+    """
     if place.server is None or place.folder is None:
         return None
     plan = meter.plan(place, rate, 0.0, 0)
     with under_load([plan], work / "swap") as load:
         began = time.time()
-        time.sleep(CALM)
+        time.sleep(calm)
         published = time.time()
         try:
             version = publish(place.folder / "1", place.folder)
         except PublishError:
             return None
         moments = _wait_until_swapped(place, version)
-        time.sleep(CALM)
+        time.sleep(calm)
         (records,) = load.stop()
     table = records.table
     return swap_of(

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from loadtests.compare.points import cpu_per_1000
-from loadtests.compare.result import CLOSED, Cell, Result, Verdict
-from loadtests.compare.statistics import Difference, difference
+from loadtests.compare.result import CLOSED, Cell, Point, Result, Verdict
+from loadtests.compare.statistics import Difference, Estimate, difference
 from loadtests.compare.words import amount, milliseconds, size
 
 FAILED_SHARE = 0.001
@@ -31,17 +31,26 @@ def verdicts(result: Result) -> list[Verdict]:
     if rate is not None:
         for quantile in ("p50", "p99"):
             goal = f"lowest {quantile} at {amount(rate)} requests/s"
-            found.append(_over_rounds(result, goal, rate, _latency(quantile), milliseconds))
+            found.append(
+                _over_rounds(
+                    result, goal, rate, _latency(quantile), _pooled(quantile), milliseconds
+                )
+            )
     found.append(_highest_rate(result))
     found.append(
         _over_rounds(
             result, "most answers in a closed loop", CLOSED, lambda cell: cell.per_second,
+            lambda point: point.per_second,
             lambda value: f"{amount(value)}/s", most=True,
         )
     )  # fmt: skip
     if rate is not None:
         goal = f"least CPU at {amount(rate)} requests/s"
-        found.append(_over_rounds(result, goal, rate, cpu_per_1000, _cpu))
+        found.append(
+            _over_rounds(
+                result, goal, rate, cpu_per_1000, lambda point: point.cpu_seconds_per_1000, _cpu
+            )
+        )
     found += _of_facts(result)
     return [verdict for verdict in found if verdict is not None]
 
@@ -77,17 +86,16 @@ def _over_rounds(
     goal: str,
     rate: float,
     read: Read,
+    pooled: Callable[[Point], Estimate | None],
     show: Callable[[float], str],
     most: bool = False,
 ) -> Verdict | None:
-    """A goal that every round measures, so that noise can be told."""
+    """A goal that every round measures: `pooled` is shown, `read` tells whether it is noise."""
     figures: dict[str, Figure] = {}
     for candidate in result.ranked:
-        cells = result.cells_of(candidate.name, rate).values()
-        known = [value for cell in cells if (value := read(cell)) is not None]
-        if known:
-            mean = sum(known) / len(known)
-            figures[candidate.name] = Figure(mean, show(mean))
+        point = result.point(candidate.name, rate)
+        if point is not None and (known := pooled(point)) is not None:
+            figures[candidate.name] = Figure(known.value, show(known.value))
     order = sorted(figures, key=lambda name: figures[name].value, reverse=most)
     if len(order) < 2:
         return None
@@ -191,6 +199,10 @@ def _once(
 
 def _latency(quantile: str) -> Read:
     return lambda cell: cell.latency_ms[quantile]
+
+
+def _pooled(quantile: str) -> Callable[[Point], Estimate | None]:
+    return lambda point: point.latency_ms[quantile]
 
 
 def _ready(load: float | None, warm_up: float | None) -> float | None:

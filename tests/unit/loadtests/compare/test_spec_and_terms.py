@@ -1,0 +1,147 @@
+"""What a spec may say, what is refused in which words, and who is on the same terms."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from loadtests.compare.spec import Spec, SpecError, parse_spec, read_spec
+from loadtests.compare.terms import UNKNOWN, differences, model_settings, refusal, terms_of
+from tests.harness.server_process import ROOT
+
+
+def spec(*candidates: dict, **fields: object) -> Spec:
+    given = candidates or ({"name": "a", "model": "m/a"}, {"name": "b", "model": "m/b"})
+    return parse_spec(yaml.safe_dump({"candidates": list(given), **fields}))
+
+
+def refused(text: str) -> str:
+    with pytest.raises(SpecError) as error:
+        parse_spec(text)
+    return str(error.value)
+
+
+def test_the_spec_of_the_digits_is_one():
+    found, text = read_spec(ROOT / "loadtests/compare/digits.yaml")
+
+    assert [candidate.name for candidate in found.candidates] == [
+        "TorchScript", "SavedModel", "ONNX",
+    ]  # fmt: skip
+    assert "make compare" in text
+
+
+A = "candidates: [{name: a, model: m}"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "Expected `object`"),
+        ("a: [", "not YAML"),
+        ("!!python/object:os.system x", "not YAML"),
+        ("candidates: []", "candidates"),
+        (f"{A}]\nround: 3", "unknown field `round`"),
+        (f"{A}]\nrounds: 0", "$.rounds"),
+        (f"{A}]\nrates: [-1]", "$.rates"),
+        (f"{A}]\nprotocol: soap", "$.protocol"),
+        (f"{A}, {{name: a, model: n}}]", "the name 'a' is there 2 times"),
+        (f"{A}]\nparity: {{reference: z}}", "expected one of a, got 'z'"),
+        (f"{A}]\nallow_differences: [colour]", "$.allow_differences"),
+        ("candidates: [{name: a, model: m, server: {http-port: 1}}]", "server.http-port"),
+        ("candidates: [{name: a, model: m, terms: {threads: 1}}]", "say settings"),
+        ("candidates: [{name: a, model: m, url: 'http://h:1', settings: {}, server: {x: 1}}]",
+         "say terms instead"),
+        ("candidates: [{name: a, model: m, url: 'http://h:1', terms: {colour: 1}}]",
+         "terms.colour: expected one of protocol"),
+        ("candidates: [{name: a, model: m, protocol: torchserve}]", "by url"),
+    ],
+)  # fmt: skip
+def test_a_wrong_spec_is_refused_with_the_field(text, said):
+    assert said in refused(text)
+
+
+def test_a_spec_that_is_not_there_or_too_large_is_said(tmp_path):
+    with pytest.raises(SpecError, match="can't be read"):
+        read_spec(tmp_path / "none.yaml")
+    large = tmp_path / "large.yaml"
+    large.write_text("#" * 300_000)
+    with pytest.raises(SpecError, match="larger than"):
+        read_spec(large)
+
+
+def terms(made: Spec) -> dict[str, dict[str, str]]:
+    return {
+        each.name: terms_of(made, each, model_settings(made, each, {})) for each in made.candidates
+    }
+
+
+def test_candidates_without_settings_are_on_the_same_terms():
+    made = spec()
+
+    assert differences(terms(made)) == {}
+    assert refusal(made, terms(made)) == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "term"),
+    [
+        ({"settings": {"threads": 2}}, "threads"),
+        ({"settings": {"batching": {}}}, "batching"),
+        ({"settings": {"workers": 2}}, "workers"),
+        ({"settings": {"precision": "tf32"}}, "precision"),
+        ({"settings": {"device": "cuda:0"}}, "device"),
+        ({"server": {"frontends": 2}}, "frontends"),
+        ({"protocol": "grpc"}, "protocol"),
+    ],
+)
+def test_a_difference_is_refused_until_it_is_asked_for(change, term):
+    candidates = ({"name": "a", "model": "m"}, {"name": "b", "model": "m", **change})
+
+    said = refusal(spec(*candidates), terms(spec(*candidates)))
+    asked = spec(*candidates, allow_differences=[term])
+
+    assert f"allow_differences: [{term}]" in said
+    assert "(a)" in said
+    assert "(b)" in said
+    assert refusal(asked, terms(asked)) == ""
+    assert list(differences(terms(asked))) == [term]
+
+
+def test_what_is_not_known_of_another_server_is_no_difference_and_no_sameness():
+    made = spec(
+        {"name": "a", "model": "m"},
+        {"name": "b", "model": "m", "url": "http://h:1", "terms": {"threads": 1}},
+    )
+
+    found = terms(made)
+
+    assert found["b"]["workers"] == UNKNOWN
+    assert found["b"]["threads"] == "1"
+    assert differences(found) == {}
+
+
+def test_what_is_stated_of_another_server_counts():
+    made = spec(
+        {"name": "a", "model": "m"},
+        {"name": "b", "model": "m", "url": "http://h:1", "terms": {"threads": 8}},
+    )
+
+    assert "threads: 1 (a); 8 (b)" in refusal(made, terms(made))
+
+
+def test_the_spec_goes_over_a_models_own_settings_and_a_candidates_over_the_specs():
+    made = spec(
+        {"name": "a", "model": "m", "settings": {"threads": 3}}, terms={"threads": 2, "workers": 2}
+    )
+
+    found = model_settings(made, made.candidates[0], {"threads": 9, "max_batch_size": 4})
+
+    assert found == {
+        "threads": 3, "workers": 2, "device": "cpu", "precision": "fp32", "max_batch_size": 4,
+    }  # fmt: skip
+
+
+def test_devices_of_workers_stand_in_for_the_device():
+    made = spec({"name": "a", "model": "m", "settings": {"workers": {"devices": ["cuda:0"]}}})
+
+    assert "device" not in model_settings(made, made.candidates[0], {})
