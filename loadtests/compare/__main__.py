@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import sys
 import tempfile
 from dataclasses import replace
@@ -52,6 +53,8 @@ def main(spec_path: Path, out: Path, against: Path | None, tensorboard: Path | N
       allow_differences: [batching]
     """
     errors = Console(stderr=True)
+    # Told to end, it ends as after Ctrl-C: with its servers stopped, and a report.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         spec, text = read_spec(spec_path)
         old = read_result(against) if against is not None else None

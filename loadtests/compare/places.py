@@ -69,7 +69,10 @@ def places(spec: Spec, base: Path, work: Path) -> Iterator[list[Place]]:
         yield [found[candidate.name] for candidate in spec.candidates]
     finally:
         for server in servers:
-            server.stop()
+            try:
+                server.stop()
+            except KeyboardInterrupt:  # a second Ctrl-C: no more waiting, but nothing is left
+                server.process.kill()
 
 
 def _groups(spec: Spec) -> list[list[Candidate]]:

@@ -19,6 +19,10 @@ Draw = Callable[[np.random.Generator, float, int], np.ndarray]
 """Latencies in ms: from chance, the rate, and how many."""
 
 
+TERMS = {"protocol": "rest", "rows": "1", "threads": "1", "workers": "1", "device": "cpu",
+         "precision": "fp32", "batching": "off", "frontends": "1"}  # fmt: skip
+
+
 def records(latencies_ms: np.ndarray, failed: int = 0) -> Records:
     """What a generator would have brought home, sent at even moments of one second."""
     table = np.zeros(len(latencies_ms) + failed, ROW)
@@ -31,16 +35,15 @@ def records(latencies_ms: np.ndarray, failed: int = 0) -> Records:
 
 
 def candidate(name: str, **fields: object) -> CandidateResult:
-    base = dict(
-        name=name, model=f"models/{name}", where="Underway", runtime="onnx", framework="onnx 1",
-        terms={"protocol": "rest", "rows": "1", "threads": "1", "workers": "1", "device": "cpu",
-               "precision": "fp32", "batching": "off", "frontends": "1"},
-        settings="threads: 1\n", ranked=True, why_not="",
-        parity=[OutputParity("out", True, 0.5, 1e-7, 1e-6, 1.0, 2.0)], right=1.0, load_s=0.5,
-        warm_up_s=0.1, first_ms=9.0, usual_ms=3.0, capacity=1000.0, artifact_bytes=1000,
-        memory=100_000_000, memory_is_shared=False, gpu_memory=None,
-        requests=Requests(9, 1, 20, 300, 330), command="underway serve",
-    )  # fmt: skip
+    base: dict[str, object] = {
+        "name": name, "model": f"models/{name}", "where": "Underway", "runtime": "onnx",
+        "framework": "onnx 1", "terms": TERMS, "settings": "threads: 1\n", "ranked": True,
+        "why_not": "", "parity": [OutputParity("out", True, 0.5, 1e-7, 1e-6, 1.0, 2.0)],
+        "right": 1.0, "load_s": 0.5, "warm_up_s": 0.1, "first_ms": 9.0, "usual_ms": 3.0,
+        "capacity": 1000.0, "artifact_bytes": 1000, "memory": 100_000_000,
+        "memory_is_shared": False, "gpu_memory": None, "requests": Requests(9, 1, 20, 300, 330),
+        "command": "underway serve",
+    }  # fmt: skip
     return CandidateResult(**{**base, **fields})  # type: ignore[arg-type]
 
 

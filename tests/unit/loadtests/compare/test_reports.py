@@ -130,7 +130,7 @@ def test_what_is_no_result_is_refused(content, tmp_path):
     path = tmp_path / "result.json"
     path.write_bytes(content)
 
-    with pytest.raises(SpecError, match="no result.json of a comparison"):
+    with pytest.raises(SpecError, match="of a comparison"):
         read_result(path)
 
 
