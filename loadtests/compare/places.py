@@ -95,7 +95,8 @@ def _start(
         candidate.name: _copy(spec, candidate, base, repository / names[candidate.name])
         for candidate in group
     }
-    flags = [f"--frontends={frontends(spec, group[0])}"]
+    # All is there before the server starts: it need not wait for copying to end.
+    flags = ["--quiet-period=0", f"--frontends={frontends(spec, group[0])}"]
     for name, value in group[0].server.items():
         if name != "frontends":
             text = str(value).lower() if isinstance(value, bool) else str(value)
