@@ -9,8 +9,10 @@ SPEC ?= loadtests/compare/digits.yaml
 PYTEST_ARGS ?=
 PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
 PIP_FLAGS := --quiet --disable-pip-version-check
+# Servers start hundreds of times in the tests; none shall compile everything again.
+export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test check protos bench-swap compare locust clean help
+.PHONY: demo test check protos bench bench-swap compare locust clean help
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,6 +22,7 @@ demo: $(VENV)/.demo ## Build the demo models, serve them, and print examples to 
 
 test: $(VENV)/.loadtests .venvs/clients/.ready .venvs/onnx/.ready ## Set up everything and run the tests
 	@tests/e2e/fetch_libb64.sh $(CURDIR)/.venvs/clients/lib
+	@tests/e2e/fetch_prometheus.sh $(CURDIR)/.venvs/prometheus
 	@$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 check: $(VENV)/.dev ## Formatting, lint, types, import directions, generated code
@@ -39,6 +42,9 @@ bench-swap: $(VENV)/.loadtests ## Measure 50 swaps of a model under load; BENCH_
 compare: $(VENV)/.loadtests ## Compare the digits models, or what SPEC says; COMPARE_ARGS="--out DIR ..." for more
 	@$(BIN)/underway demo $(DEMO)
 	@$(BIN)/underway compare $(SPEC) $(COMPARE_ARGS)
+
+bench: $(VENV)/.loadtests ## Measure serving beside bare protocol libraries; BENCH_ARGS="--quick" for less
+	@$(BIN)/python -m loadtests.bench $(BENCH_ARGS)
 
 locust: $(VENV)/.loadtests ## Locust's page for the server at HOST; LOCUST_ARGS="--headless ..." for more
 	@$(BIN)/locust -f loadtests/locustfile.py --host $(HOST) $(LOCUST_ARGS)

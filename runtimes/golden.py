@@ -2,7 +2,8 @@
 
 A file `golden/NAME.npz` has the model's inputs and outputs by name, as `input:NAME` and
 `output:NAME` where a name is both; any of the outputs may be left out, but not all. The scalars
-`rtol` (default 1e-3) and `atol` (1e-5) say how near is near enough.
+`rtol` (default 1e-3) and `atol` (1e-5) say how near is near enough; the text `signature_name` says
+which signature is asked, the default one where there is none.
 """
 
 from __future__ import annotations
@@ -16,7 +17,14 @@ from runtimes.contract.messages import ModelSpec
 from runtimes.contract.tensor import Signature
 from runtimes.reasons import clean_reason
 from runtimes.runtime import LoadedModel, LoadError, ModelError
-from runtimes.samples import check_count, check_file, check_fits
+from runtimes.samples import (
+    SIGNATURE_KEY,
+    check_count,
+    check_file,
+    check_fits,
+    sample_signature,
+    unknown_signature,
+)
 
 if TYPE_CHECKING:
     from runtimes.arrays import Array
@@ -36,15 +44,19 @@ class Golden:
     atol: float = ATOL
 
 
-def check_golden(model: LoadedModel, spec: ModelSpec) -> int:
-    """Check every golden file; returns how many there were.
+def check_golden(models: Mapping[str, LoadedModel], spec: ModelSpec) -> int:
+    """Check every golden file against the signature it names; returns how many there were.
 
-    Raises LoadError naming the file, and the output with its largest difference.
+    `models` has each signature by its name, the default one by "". Raises LoadError naming the
+    file, and the output with its largest difference.
     """
     check_count("golden", spec.golden_files)
     for path in map(Path, spec.golden_files):
         try:
-            _check(path, model, spec)
+            name = sample_signature(path)
+            if name not in models:
+                raise LoadError(unknown_signature(name, models))
+            _check(path, models[name], spec)
         except LoadError as error:
             raise LoadError(f"golden check '{path.name}': {error}") from None
     return len(spec.golden_files)
@@ -77,7 +89,9 @@ def _check(path: Path, model: LoadedModel, spec: ModelSpec) -> None:
     from runtimes.npz import input_tensors, read_npz
 
     check_file(path)
-    golden = sort_out(read_npz(path), model.signature)
+    arrays = read_npz(path)
+    arrays.pop(SIGNATURE_KEY, None)
+    golden = sort_out(arrays, model.signature)
     request = input_tensors(golden.inputs, model.signature)
     check_fits(request, model)
     if 0 < model.max_batch_size < request[0].shape[0]:

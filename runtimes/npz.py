@@ -32,6 +32,22 @@ def read_npz(path: Path) -> dict[str, Array]:
         raise LoadError(f"is not a readable .npz archive ({type(error).__name__})") from None
 
 
+def read_text(path: Path, key: str) -> str:
+    """The text of that key, "" where there is none; other arrays are not read. Raises LoadError."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _check_size(archive)
+        with np.load(path, allow_pickle=False) as arrays:
+            array = _array(arrays, key) if key in arrays.files else np.array("")
+    except LoadError:
+        raise
+    except Exception as error:  # as above
+        raise LoadError(f"is not a readable .npz archive ({type(error).__name__})") from None
+    if array.size != 1 or array.dtype.kind != "U":
+        raise LoadError(f"'{key}' should be one text")
+    return str(array.item())
+
+
 def input_tensors(arrays: Mapping[str, Array], signature: Signature) -> tuple[Tensor, ...]:
     """`arrays` by input name as tensors of the signature's datatypes. Raises LoadError."""
     known = {spec.name: spec for spec in signature.inputs}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from runtimes.contract.tensor import (
     DYNAMIC,
     ITEM_SIZE,
+    Datatype,
     Signature,
     Tensor,
     TensorSpec,
@@ -27,11 +28,15 @@ def probe_inputs(signature: Signature) -> tuple[Tensor, ...] | None:
 
 
 def conclusive(signature: Signature) -> bool:
-    """Whether a failed probe proves a fault: no input has a size to guess but the batch.
+    """Whether a failed probe proves a fault: no input has a size to guess but the batch, and none
+    is BYTES.
 
-    A model may rightly refuse a 1x1 image where its signature allows any size.
+    A model may rightly refuse a 1x1 image where its signature allows any size, and an empty text
+    where it wants a picture or a serialised message.
     """
-    return not any(DYNAMIC in spec.shape[1:] for spec in signature.inputs)
+    return not any(
+        DYNAMIC in spec.shape[1:] or spec.datatype is Datatype.BYTES for spec in signature.inputs
+    )
 
 
 def check_outputs(outputs: Sequence[Tensor], signature: Signature) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from runtimes.contract.messages import ModelSpec
 from runtimes.contract.tensor import Signature, Tensor
@@ -46,6 +47,38 @@ class LoadedModel(Protocol):
         `inputs` are in any order and already fit the signature. Raises ModelError where the model
         fails on them.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedRequest:
+    """A request that lies beside an artifact, to warm up with; `name` is for messages."""
+
+    name: str
+    signature: str
+    inputs: tuple[Tensor, ...]
+
+
+@runtime_checkable
+class ManySignatures(Protocol):
+    """What a LoadedModel has besides where it can be called in several ways.
+
+    Itself it is the default one of them. A model without this has one, `serving_default`.
+    """
+
+    @property
+    def signatures(self) -> Mapping[str, LoadedModel]:
+        """Every signature by its name; one of them is this model itself."""
+
+    @property
+    def method_names(self) -> Mapping[str, str]:
+        """TensorFlow's method name of each."""
+
+    @property
+    def not_to_try(self) -> Mapping[str, str]:
+        """Those that only requests may call, with the reason: a trial run would change things."""
+
+    def recorded(self) -> Iterable[RecordedRequest]:
+        """Requests that came with the artifact. Raises LoadError, also while they are read."""
 
 
 class Runtime(Protocol):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from runtimes.contract.tensor import (
@@ -22,6 +22,7 @@ from runtimes.contract.tensor import (
 from runtimes.runtime import LoadedModel, LoadError
 
 MAX_FILES = 64
+SIGNATURE_KEY = "signature_name"
 MAX_FILE_BYTES = 256 * 2**20
 
 _PACKED = {
@@ -46,13 +47,40 @@ def read_sample(path: Path, model: LoadedModel) -> tuple[Tensor, ...]:
         # An environment without numpy serves as long as there is no such file.
         from runtimes.npz import input_tensors, read_npz
 
-        tensors = input_tensors(read_npz(path), model.signature)
+        arrays = read_npz(path)
+        arrays.pop(SIGNATURE_KEY, None)
+        tensors = input_tensors(arrays, model.signature)
     elif path.suffix.lower() == ".json":
         tensors = _read_json(path)
     else:
         raise LoadError("expected a .npz or .json file")
     check_fits(tensors, model)
     return tensors
+
+
+def sample_signature(path: Path) -> str:
+    """The signature that the request in `path` is for, "" for the default one. Raises LoadError.
+
+    `.json` says it as REST does, by the parameter `signature_name`; `.npz` by a text of that key.
+    """
+    check_file(path)
+    if path.suffix.lower() == ".npz":
+        from runtimes.npz import read_text
+
+        return read_text(path, SIGNATURE_KEY)
+    if path.suffix.lower() != ".json":
+        return ""
+    parameters = _json_object(path).get("parameters")
+    name = parameters.get(SIGNATURE_KEY, "") if isinstance(parameters, dict) else ""
+    if not isinstance(name, str):
+        raise LoadError(f"parameter '{SIGNATURE_KEY}' is no text")
+    return name
+
+
+def unknown_signature(name: str, known: Iterable[str]) -> str:
+    """Words for a sample of a signature that is not there."""
+    names = ", ".join(f"'{one}'" for one in known if one)
+    return f"is for signature '{name[:100]}'; the model serves {names}"
 
 
 def check_count(kind: str, paths: Sequence[str]) -> None:
@@ -113,13 +141,17 @@ def _check_tensor(tensor: Tensor, known: dict[str, TensorSpec]) -> None:
         )
 
 
-def _read_json(path: Path) -> tuple[Tensor, ...]:
+def _json_object(path: Path) -> dict[str, object]:
     try:
         request = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         reason = str(error) if isinstance(error, json.JSONDecodeError) else type(error).__name__
         raise LoadError(f"is not readable JSON: {reason}") from None
-    inputs = request.get("inputs") if isinstance(request, dict) else None
+    return request if isinstance(request, dict) else {}
+
+
+def _read_json(path: Path) -> tuple[Tensor, ...]:
+    inputs = _json_object(path).get("inputs")
     if not isinstance(inputs, list) or not inputs:
         raise LoadError("'inputs' is missing, expected a list of tensors")
     return tuple(_json_tensor(at, item) for at, item in enumerate(inputs))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 # Before the import, which is when TensorFlow reads it: warnings and errors only.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
@@ -11,43 +12,35 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 import numpy as np
 import tensorflow as tf
 
-from runtimes.arrays import Array, to_array, to_tensor
+from runtimes.arrays import Array, aligned, to_array, to_tensor
 from runtimes.batch_size import max_batch_size
 from runtimes.contract.messages import ModelSpec
-from runtimes.contract.tensor import Datatype, Signature, Tensor
+from runtimes.contract.tensor import PREDICT, Datatype, Signature, Tensor
 from runtimes.device import choose, device_name
 from runtimes.options import Options
 from runtimes.precision import check_precision, precision_fact
 from runtimes.probe import check_outputs, conclusive, probe_inputs
 from runtimes.reasons import clean_reason
-from runtimes.runtime import LoadError, ModelError
-from runtimes.signature import FoundTensor, reconcile
+from runtimes.runtime import LoadError, ModelError, RecordedRequest
+from runtimes.savedmodel_signatures import (
+    Concrete,
+    choose_default,
+    method_names,
+    named_functions,
+    read_signature,
+    writes,
+)
+from runtimes.serving_warmup import recorded_requests
 
-DEFAULT_SIGNATURE = "serving_default"
+CPU = "/CPU:0"
 GPU = "/GPU:0"  # the only one left visible to this process, whatever its number was
 
-DATATYPES: dict[tf.DType, Datatype] = {
-    tf.bool: Datatype.BOOL,
-    tf.uint8: Datatype.UINT8,
-    tf.uint16: Datatype.UINT16,
-    tf.uint32: Datatype.UINT32,
-    tf.uint64: Datatype.UINT64,
-    tf.int8: Datatype.INT8,
-    tf.int16: Datatype.INT16,
-    tf.int32: Datatype.INT32,
-    tf.int64: Datatype.INT64,
-    tf.float16: Datatype.FP16,
-    tf.bfloat16: Datatype.BF16,
-    tf.float32: Datatype.FP32,
-    tf.float64: Datatype.FP64,
-    tf.string: Datatype.BYTES,
-}
 _BF16: np.dtype[np.generic] = np.dtype(tf.bfloat16.as_numpy_dtype)
 _FLOATS = (tf.float16, tf.bfloat16, tf.float32, tf.float64)
 
 
 class SavedModelRuntime:
-    """Loads SavedModel folders. Option: `signature` (default `serving_default`)."""
+    """Loads SavedModel folders, all their signatures. Option: `signature`, the default one."""
 
     name = "savedmodel"
     warmup_passes = 1
@@ -58,71 +51,117 @@ class SavedModelRuntime:
     def load(self, spec: ModelSpec) -> SavedModel:
         """Load on the device and prove it. Raises LoadError."""
         check_precision(spec, "a SavedModel")
-        wanted = Options(spec, ["signature"]).text("signature") or DEFAULT_SIGNATURE
+        wanted = Options(spec, ["signature"]).text("signature")
         index = choose(spec.device, len(tf.config.list_physical_devices("GPU")), "TensorFlow")
         _configure(spec, index)
-        placement = "/CPU:0" if index is None else GPU
+        placement = CPU if index is None else GPU
         try:
             with tf.device(placement):
                 loaded = tf.saved_model.load(spec.artifact)
         except Exception as error:  # TensorFlow raises half of Python's classes here
             raise LoadError(f"TensorFlow cannot load it: {clean_reason(error, spec)}") from None
-        function = _function(loaded, wanted)
-        signature = _signature(function, spec)
-        model = SavedModel(
-            spec=spec,
-            loaded=loaded,
-            function=function,
-            signature=signature,
-            max_batch_size=max_batch_size(spec.max_batch_size, signature, spec.batching),
-            device=device_name(index),
-            placement=placement,
-        )
+        functions = named_functions(loaded)
+        default = choose_default(functions, wanted)
+        on_gpu = index is not None
+        model = SavedModel(spec, loaded, functions.pop(default), device_name(index), placement)
         model.facts = {
             "framework": f"TensorFlow {tf.__version__}",
-            "signature": wanted,
-            "precision": precision_fact(spec, on_gpu=index is not None),
-            "probe": _prove(model, on_gpu=index is not None),
+            "signature": default,
+            "precision": precision_fact(spec, on_gpu=on_gpu),
+            "probe": _prove(model, on_gpu),
         }
+        model.add_signatures(default, functions, on_gpu)
         return model
 
 
 class SavedModel:
-    """A loaded signature; see `LoadedModel`."""
+    """A loaded signature; see `LoadedModel`. The default one also has the others by name."""
 
     def __init__(
         self,
-        *,
         spec: ModelSpec,
-        loaded: object,
-        function: tf.types.experimental.ConcreteFunction,
-        signature: Signature,
-        max_batch_size: int,
+        loaded: tf.Module,
+        function: Concrete,
         device: str,
         placement: str,
     ) -> None:
-        self.signature = signature
-        self.max_batch_size = max_batch_size
+        self.signature, self._names = read_signature(loaded, function, spec)
+        self.max_batch_size = max_batch_size(spec.max_batch_size, self.signature, spec.batching)
         self.device = device
         self.facts: Mapping[str, str] = {}
+        self.signatures: Mapping[str, SavedModel] = {}
+        self.method_names: Mapping[str, str] = {}
+        self.not_to_try: Mapping[str, str] = {}
         self._spec = spec
         # The function alone does not keep its variables alive.
         self._loaded = loaded
         self._function = function
         self._placement = placement
-        self._outputs = {item.name: item.datatype for item in signature.outputs}
+        self._outputs = {item.name: item.datatype for item in self.signature.outputs}
+
+    def add_signatures(self, own: str, others: Mapping[str, Concrete], on_gpu: bool) -> None:
+        """Serve `others` too, as far as each can be; this one is called `own`."""
+        methods = method_names(self._spec.artifact)
+        found, left_out, not_to_try = {own: self}, {}, {}
+        for name in sorted(others):
+            if wrote := writes(others[name]):
+                not_to_try[name] = f"it changes the model or files ({wrote})"
+            try:
+                found[name] = self._another(others[name], on_gpu and not wrote, not wrote)
+            except LoadError as error:
+                left_out[name] = str(error)
+                print(f"signature '{name}' is not served: {error}", flush=True)
+        self.signatures = found
+        self.method_names = {name: methods.get(name, PREDICT) for name in found}
+        self.not_to_try = not_to_try
+        if len(found) > 1:
+            self.facts = {**self.facts, "signatures": ", ".join(found)}
+        if left_out:
+            said = "; ".join(f"'{name}': {reason}" for name, reason in left_out.items())
+            self.facts = {**self.facts, "signatures left out": said}
+
+    def _another(self, function: Concrete, on_gpu: bool, try_it: bool) -> SavedModel:
+        """Another signature of the same SavedModel; the settings' tensors are the default's."""
+        spec = replace(self._spec, inputs=(), outputs=(), max_batch_size=None)
+        model = SavedModel(spec, self._loaded, function, self.device, self._placement)
+        if model.max_batch_size and self._spec.max_batch_size is not None:
+            model.max_batch_size = self._spec.max_batch_size
+        if try_it:
+            model.facts = {"probe": _prove(model, on_gpu)}
+        return model
+
+    def recorded(self) -> Iterator[RecordedRequest]:
+        """The requests that TensorFlow Serving would warm up with. Raises LoadError."""
+        named = {name: one.own_signature for name, one in self.signatures.items()}
+        default = self.facts["signature"]
+        for one in recorded_requests(self._spec.artifact, default, named):
+            yield self.signatures[one.signature].as_shown(one)
+
+    @property
+    def own_signature(self) -> Signature:
+        """The signature under the artifact's own names."""
+        inputs = tuple(replace(x, name=self._names.inputs[x.name]) for x in self.signature.inputs)
+        return replace(self.signature, inputs=inputs)
+
+    def as_shown(self, request: RecordedRequest) -> RecordedRequest:
+        """`request`, which has the artifact's own names, as a client would ask it."""
+        shown = {own: name for name, own in self._names.inputs.items()}
+        inputs = (replace(x, name=shown.get(x.name, x.name)) for x in request.inputs)
+        return replace(request, inputs=tuple(inputs))
 
     def infer(self, inputs: Sequence[Tensor], outputs: Sequence[str]) -> list[Tensor]:
         """Call the signature; raises ModelError."""
         found = self.run(inputs)
-        return [self._to_tensor(name, found[name]) for name in outputs]
+        own = self._names.outputs
+        return [self._to_tensor(name, found[own[name]]) for name in outputs]
 
     def run(self, inputs: Sequence[Tensor]) -> Mapping[str, tf.Tensor]:
-        """All outputs by name, still on the device. Raises ModelError."""
+        """All outputs by their own names, still on the device. Raises ModelError."""
+        own = self._names.inputs
         try:
             with tf.device(self._placement):
                 found: Mapping[str, tf.Tensor] = self._function(
-                    **{tensor.name: _from_tensor(tensor) for tensor in inputs}
+                    **{own[tensor.name]: _from_tensor(tensor, self._placement) for tensor in inputs}
                 )
         except Exception as error:  # TensorFlow's own and what a py_function raises
             raise ModelError(clean_reason(error, self._spec)) from error
@@ -136,18 +175,25 @@ class SavedModel:
         ]
 
     def _to_tensor(self, name: str, value: tf.Tensor) -> Tensor:
-        array = np.asarray(value.numpy(), dtype=object if value.dtype == tf.string else None)
+        if self._placement == CPU and value.dtype not in (tf.string, tf.bfloat16):
+            array = np.asarray(memoryview(value))  # its own memory; numpy() would copy it
+        else:
+            array = np.asarray(value.numpy(), dtype=object if value.dtype == tf.string else None)
         return to_tensor(name, self._outputs[name], array)
 
 
-def _from_tensor(tensor: Tensor) -> tf.Tensor:
+def _from_tensor(tensor: Tensor, placement: str) -> tf.Tensor:
     array: Array = to_array(tensor)
     if tensor.datatype is Datatype.BYTES:
-        with tf.device("/CPU:0"):  # strings live nowhere else
+        with tf.device(CPU):  # strings live nowhere else
             return tf.constant(array, dtype=tf.string)
     if tensor.datatype is Datatype.BF16:
-        array = array.view(_BF16)
-    return tf.convert_to_tensor(array)
+        return tf.convert_to_tensor(array.view(_BF16))
+    if placement != CPU:
+        return tf.convert_to_tensor(array)
+    # In place, where convert_to_tensor would copy. TensorFlow aborts on memory out of line.
+    lent = aligned(array).__dlpack__()  # type: ignore[misc]  # it is of numbers or booleans
+    return tf.experimental.dlpack.from_dlpack(lent)
 
 
 def _configure(spec: ModelSpec, index: int | None) -> None:
@@ -168,47 +214,6 @@ def _configure(spec: ModelSpec, index: int | None) -> None:
         if index is not None and visible != [gpus[index]]:
             raise LoadError(f"this process already uses other devices than cuda:{index}") from None
     tf.config.experimental.enable_tensor_float_32_execution(spec.precision == "tf32")
-
-
-def _function(loaded: tf.Module, wanted: str) -> tf.types.experimental.ConcreteFunction:
-    signatures = getattr(loaded, "signatures", {})
-    if wanted in signatures:
-        return signatures[wanted]
-    names = ", ".join(f"'{name}'" for name in sorted(signatures))
-    if not names:
-        raise LoadError(
-            "the SavedModel has no signatures. Save it with "
-            "tf.saved_model.save(model, folder, signatures={'serving_default': ...})"
-        )
-    raise LoadError(
-        f"the SavedModel has no signature '{wanted}'; it has {names}. Choose one with the option "
-        "'signature' in model.yaml"
-    )
-
-
-def _signature(function: tf.types.experimental.ConcreteFunction, spec: ModelSpec) -> Signature:
-    # TensorFlow keeps both as mappings whose order is not the author's: sorted is at least stable.
-    inputs = sorted(function.structured_input_signature[1].items())
-    outputs = sorted(function.structured_outputs.items())
-    return Signature(
-        reconcile("input", spec.inputs, [_found("input", *item) for item in inputs]),
-        reconcile("output", spec.outputs, [_found("output", *item) for item in outputs]),
-    )
-
-
-def _found(kind: str, name: str, spec: tf.TypeSpec) -> FoundTensor:
-    if not isinstance(spec, tf.TensorSpec):
-        raise LoadError(
-            f"{kind} '{name}' is a {type(spec).__name__}; only dense tensors are served"
-        )
-    datatype = DATATYPES.get(spec.dtype)
-    if datatype is None:
-        raise LoadError(f"{kind} '{name}' is {spec.dtype.name}, which no request can carry")
-    if spec.shape.rank is None:
-        return FoundTensor(name, datatype, None)
-    return FoundTensor(
-        name, datatype, tuple(-1 if dim is None else dim for dim in spec.shape.as_list())
-    )
 
 
 def _prove(model: SavedModel, on_gpu: bool) -> str:

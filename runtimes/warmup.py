@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from runtimes.batching.assemble import BatchShapeError, join, split
@@ -16,7 +17,7 @@ from runtimes.contract.messages import Batching, ModelSpec
 from runtimes.contract.tensor import Tensor
 from runtimes.probe import conclusive
 from runtimes.reasons import clean_reason
-from runtimes.runtime import LoadedModel, LoadError, ModelError
+from runtimes.runtime import LoadedModel, LoadError, ModelError, RecordedRequest
 from runtimes.samples import check_count, check_fits, read_sample
 from runtimes.synthesise import declared, synthesised
 
@@ -31,20 +32,24 @@ class _Refused(LoadError):
 
 
 def warm_up(
-    model: LoadedModel, spec: ModelSpec, passes: int, stretch: Stretch | None = None
+    model: LoadedModel,
+    spec: ModelSpec,
+    passes: int,
+    stretch: Stretch | None = None,
+    recorded: Sequence[RecordedRequest] = (),
 ) -> str:
     """Run `model` at every batch size, `passes` times each; says in a few words what was run.
 
     What is made up is also run in every size that `stretch` brings open dimensions to.
 
-    With samples, from files or declared, each runs as it is, and the first of each shape also
-    repeated or cut to every batch size; any failure is a LoadError. Without samples the inputs are
-    made up, and a failure is proof only where no size had to be guessed. With 0 passes nothing is
-    made up.
+    With samples, from files, declared or `recorded`, each runs as it is, and the first of each
+    shape also repeated or cut to every batch size; any failure is a LoadError. Without samples the
+    inputs are made up, and a failure is proof only where no size had to be guessed. With 0 passes
+    nothing is made up.
     """
     sizes = batch_sizes(model.max_batch_size, spec.batching)
-    if spec.warmup or spec.warmup_files:
-        return _with_samples(model, spec, sizes, max(1, passes))
+    if spec.warmup or spec.warmup_files or recorded:
+        return _with_samples(model, spec, sizes, max(1, passes), recorded)
     if passes == 0:
         return "not needed"
     return _with_made_up_inputs(model, spec, sizes, passes, stretch)
@@ -68,9 +73,15 @@ def batch_sizes(max_batch_size: int, batching: Batching | None) -> tuple[int, ..
     return tuple(sorted({*powers, max_batch_size}))
 
 
-def _with_samples(model: LoadedModel, spec: ModelSpec, sizes: Sequence[int], passes: int) -> str:
+def _with_samples(
+    model: LoadedModel,
+    spec: ModelSpec,
+    sizes: Sequence[int],
+    passes: int,
+    recorded: Sequence[RecordedRequest],
+) -> str:
     shapes, ran, count = set(), set[int](), 0
-    for name, request, times in _samples(model, spec, passes):
+    for name, request, times in _samples(model, spec, passes, recorded):
         count += 1
         what = f"warm-up '{name}'"
         if model.max_batch_size and request[0].shape[0] > model.max_batch_size:
@@ -124,7 +135,7 @@ def _in_buckets(row: Request, stretch: Stretch | None) -> Iterator[Request]:
 
 
 def _samples(
-    model: LoadedModel, spec: ModelSpec, passes: int
+    model: LoadedModel, spec: ModelSpec, passes: int, recorded: Sequence[RecordedRequest]
 ) -> Iterator[tuple[str, Request, int]]:
     """Name, tensors and number of runs of each sample; read one at a time, as they may be large."""
     check_count("warm-up", spec.warmup_files)
@@ -134,13 +145,13 @@ def _samples(
         except LoadError as error:
             raise LoadError(f"warm-up '{path.name}': {error}") from None
         yield path.name, request, passes
-    for sample in spec.warmup:
-        request = declared(sample)
+    made = ((sample.name, declared(sample), sample.count) for sample in spec.warmup)
+    for name, request, count in chain(made, ((one.name, one.inputs, 1) for one in recorded)):
         try:
             check_fits(request, model)
         except LoadError as error:
-            raise LoadError(f"warm-up '{sample.name}': {error}") from None
-        yield sample.name, request, sample.count
+            raise LoadError(f"warm-up '{name}': {error}") from None
+        yield name, request, count
 
 
 def _run(model: LoadedModel, spec: ModelSpec, what: str, request: Request, times: int) -> None:

@@ -1,7 +1,8 @@
 """One worker: a process that loads one version of one model and answers its requests.
 
-Two threads: one reads messages into the queue, the main one computes and writes. End of file on
-the socket means that the gateway is gone, and ends the process whatever it is doing.
+A thread per socket reads messages into the queue; the main one computes and answers, with a helper
+beside it (`pipeline.py`). End of file on the gateway's socket means that the gateway is gone, and
+ends the process whatever it is doing.
 """
 
 from __future__ import annotations
@@ -15,22 +16,15 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from typing import cast
+from collections.abc import Iterator, Mapping
 
-from runtimes.batch_size import fitting
-from runtimes.batching.decide import Limits, Waiting, expired
-from runtimes.batching.filled import Filled
-from runtimes.batching.padding import stretch
+from runtimes.aliases import as_artifact_names
 from runtimes.batching.queue import BatchQueue
 from runtimes.clients import Client, Outbox
-from runtimes.contract.codes import Code
 from runtimes.contract.frames import FrameReader
 from runtimes.contract.messages import (
     Cancel,
     Connect,
-    Failed,
     Infer,
     Load,
     LoadFailed,
@@ -40,22 +34,20 @@ from runtimes.contract.messages import (
     Pong,
     ProtocolError,
     Ready,
-    Result,
     Stop,
     Warming,
 )
-from runtimes.execute import bounded, execute
+from runtimes.functions import Function, by_request, functions
 from runtimes.golden import check_golden
+from runtimes.pipeline import Busy, Pipeline
 from runtimes.priority import lowered_priority, step_back
-from runtimes.runtime import LoadedModel, LoadError, Runtime
-from runtimes.warmup import warm_up
+from runtimes.runtime import LoadError, ManySignatures, Runtime
+from runtimes.warmup_all import warm_up_all
 
-NS_PER_US = 1000
 MAX_SOCKETS = 16  # in one read
 LOST_GATEWAY = 3  # exit code
-EXPIRED = "the deadline passed while the request waited in the queue"
 
-Loaded = tuple[LoadedModel, Limits, Ready]
+Loaded = tuple[Mapping[str, Function], Ready]
 
 
 def run(sock: socket.socket, runtime: Runtime) -> None:
@@ -78,21 +70,22 @@ def run(sock: socket.socket, runtime: Runtime) -> None:
         loaded.set()
     if found is None:
         return
-    model, limits, ready = found
+    asked, ready = found
     gc.freeze()  # what the model is made of never becomes garbage
     outbox.send(ready)
     queue = BatchQueue(
-        limits,
-        batched=model.max_batch_size > 0,
+        asked[""].limits,
+        others={name: one.limits for name, one in asked.items()},
         max_rows=first.spec.max_queue_rows,
         max_bytes=first.spec.max_queue_bytes,
     )
     busy, control = Busy(), Client(sock, outbox, queue)
+    pipeline = Pipeline(asked, queue, busy, first.spec.max_answer_bytes)
     reader = threading.Thread(
         target=_read, args=(messages, sockets, control, busy, queue), daemon=True, name="reader"
     )
     reader.start()
-    _compute(busy, model, queue, limits, first.spec.max_answer_bytes)
+    pipeline.run()
     step_back()  # giving back a large model's memory takes its time, too
 
 
@@ -119,88 +112,25 @@ def _load(outbox: Outbox, runtime: Runtime, spec: ModelSpec) -> Loaded | None:
 
 def _loaded(outbox: Outbox, runtime: Runtime, spec: ModelSpec) -> Loaded:
     started = time.monotonic_ns()
-    model = runtime.load(spec)
-    spec = replace(spec, batching=fitting(spec.batching, model.max_batch_size, model.signature))
-    limits = _limits(model, spec)
+    model = runtime.load(as_artifact_names(spec))
+    found = functions(model, spec)
     loaded = time.monotonic_ns()
     outbox.send(Warming())
-    served = Filled(model, limits)
-    warm = warm_up(served, spec, runtime.warmup_passes, limits.stretch)
+    recorded = model.recorded() if isinstance(model, ManySignatures) else ()
+    warm = warm_up_all(found, spec, runtime.warmup_passes, recorded)
     facts = {**model.facts, "warm-up": warm}
-    if passed := check_golden(served, spec):
+    if passed := check_golden({name: one.filled for name, one in by_request(found).items()}, spec):
         facts["golden checks passed"] = str(passed)
     return (
-        model,
-        limits,
+        by_request(found),
         Ready(
-            signature=served.signature,
-            max_batch_size=model.max_batch_size,
+            signatures=tuple(one.described() for one in found),
             device=model.device,
             load_ns=loaded - started,
             warmup_ns=time.monotonic_ns() - loaded,
             facts=facts,
         ),
     )
-
-
-def _limits(model: LoadedModel, spec: ModelSpec) -> Limits:
-    """Requests are joined only where the settings ask for it. Raises LoadError."""
-    if spec.batching is None:
-        return Limits()
-    try:
-        padding = stretch(spec.batching.pad, model.signature)
-    except ValueError as error:
-        raise LoadError(str(error)) from None
-    return Limits(
-        model.max_batch_size,
-        spec.batching.max_queue_delay_us * NS_PER_US,
-        spec.batching.allowed_sizes,
-        padding,
-    )
-
-
-def _compute(busy: Busy, model: LoadedModel, queue: BatchQueue, limits: Limits, most: int) -> None:
-    """Answer what is in the queue until it is closed; answers have at most `most` bytes."""
-    while (batch := queue.take()) is not None:
-        now = time.monotonic_ns()
-        busy.since_ns = now
-        endings: dict[Client, list[Message]] = {}
-        try:
-            for entry, ending in _endings(model, batch, limits, now):
-                client = cast(Client, entry.client)
-                endings.setdefault(client, []).append(bounded(ending, most))
-        finally:
-            for client, messages in endings.items():
-                client.outbox.send(*messages)
-        busy.since_ns = 0
-
-
-def _endings(
-    model: LoadedModel, batch: Sequence[Waiting], limits: Limits, now: int
-) -> Iterator[tuple[Waiting, Result | Failed]]:
-    """Each request of the batch with its ending."""
-    alive = [entry for entry in batch if not expired(entry.request, now)]
-    if len(alive) < len(batch):
-        for entry in batch:
-            if expired(entry.request, now):
-                yield entry, Failed(entry.request.id, Code.DEADLINE_EXCEEDED, EXPIRED)
-    if alive:
-        # In this order: what execute() raises after its last ending must be raised here, too.
-        for ending, entry in zip(execute(model, alive, now, limits), alive, strict=False):
-            yield entry, ending
-
-
-class Busy:
-    """Since when the present batch has been running, for whoever asks from another thread."""
-
-    def __init__(self) -> None:
-        self.since_ns = 0
-
-    @property
-    def ns(self) -> int:
-        """How long the present batch has been running."""
-        since = self.since_ns
-        return time.monotonic_ns() - since if since else 0
 
 
 def _read(

@@ -29,7 +29,8 @@ class InferenceRequest:
     """What a client asks, protocol left behind.
 
     `version` is "" for the default version. `outputs` is empty for all outputs, in the model's
-    order. `deadline_ns` is on the monotonic clock, 0 for none.
+    order. `deadline_ns` is on the monotonic clock, 0 for none. `signature` is "" for the model's
+    default one.
     """
 
     model: str
@@ -40,6 +41,7 @@ class InferenceRequest:
     deadline_ns: int = 0
     priority: int = 0
     parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
+    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True)

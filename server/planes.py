@@ -8,12 +8,14 @@ does not know whether it lives in the gateway's process or in its own.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from runtimes.contract.tensor import Signature
+from runtimes.contract.tensor import SERVING_DEFAULT, Signature
+from server.exchange import Exchange
 from server.inference import InferenceRequest, InferenceResponse
 from server.lifecycle.history import Transition
+from server.lifecycle.overview import Overview
 from server.repository.served import ServedModel
 from server.repository.settings import ModelSettings
 from server.statistics import ModelStatistics
@@ -27,6 +29,10 @@ class ModelMetadata:
 
     `versions` are all ready versions, ascending. `max_batch_size` is 0 without a batch dimension.
     `platform` is the Open Inference Protocol's word for the artifact, such as `onnxruntime_onnx`.
+
+    `signature` and `max_batch_size` are those of the signature called `default_signature`.
+    `signatures`, `max_batch_sizes` and `method_names` (TensorFlow's, such as
+    `tensorflow/serving/predict`) have every signature by its name, the default one first.
     """
 
     name: str
@@ -37,6 +43,23 @@ class ModelMetadata:
     signature: Signature
     max_batch_size: int
     settings: ModelSettings
+    default_signature: str = SERVING_DEFAULT
+    signatures: Mapping[str, Signature] = field(default_factory=dict)
+    max_batch_sizes: Mapping[str, int] = field(default_factory=dict)
+    method_names: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, signature: str) -> ModelMetadata:
+        """The same with `signature` and `max_batch_size` of the signature called that.
+
+        "" is the default; one that is not there changes nothing.
+        """
+        if signature not in self.signatures:
+            return self
+        return replace(
+            self,
+            signature=self.signatures[signature],
+            max_batch_size=self.max_batch_sizes[signature],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +78,15 @@ class DataPlane(Protocol):
     Unknown models and versions raise NotFound, known ones that cannot answer raise Unavailable.
     """
 
-    async def infer(self, request: InferenceRequest, protocol: str) -> InferenceResponse:
-        """Answer `request`; `protocol` (`rest` or `grpc`) labels the metrics.
+    def exchange(self, protocol: str, model: str = "", version: str = "") -> Exchange:
+        """What one inference is to be decoded, answered and encoded in, so that it is counted with
+        whatever it ends with; `protocol` (`rest` or `grpc`) labels the metrics.
+
+        `model` and `version` are what the client named, where that is known so early.
+        """
+
+    async def infer(self, request: InferenceRequest, exchange: Exchange) -> InferenceResponse:
+        """Answer `request`, which `exchange` is about.
 
         Cancelling the awaiting task cancels the request in the worker.
         """
@@ -97,6 +127,11 @@ class ControlPlane(Protocol):
     async def unload(self, model: str, unload_dependents: bool) -> None:
         """Unload `model`; Unsupported while control is off."""
 
+    async def tf_serving_metrics(self) -> bytes:
+        """The metrics under TensorFlow Serving's names, as Prometheus' text; NotFound while they
+        are off.
+        """
+
     async def replace_models(self, models: Sequence[ServedModel]) -> None:
         """Serve just these models, in place of all that the model config named before, and return
         once they are available; those left out are unloaded.
@@ -125,5 +160,10 @@ class AdminPlane(Protocol):
     def history(self, model: str, limit: int) -> Sequence[Transition]:
         """The newest transitions, oldest first; of all models where `model` is ""."""
 
-    async def counted(self) -> None:
-        """Return when all that frontends have counted up to now is in the metrics."""
+    async def metrics(self, accept: str) -> tuple[bytes, str]:
+        """All metrics with what frontends have counted up to now, in the form that the header
+        Accept asks for, and their content type.
+        """
+
+    async def overview(self) -> Overview:
+        """All models with their counts, states and workers, as they are now."""

@@ -241,6 +241,7 @@ def spec_of(
         warmup_files=entry.warmup_files,
         golden_files=entry.golden_files,
         options=settings.options,
+        aliases=settings.aliases,
     )
 
 

@@ -17,13 +17,13 @@ from loadtests.compare.found import Found
 from loadtests.compare.measure import Meter
 from loadtests.compare.numerics import explanations
 from loadtests.compare.parity import parity
-from loadtests.compare.places import Place, places
+from loadtests.compare.places import Place, places, settings_of
 from loadtests.compare.points import points_of
 from loadtests.compare.result import CLOSED, Result
 from loadtests.compare.rounds import Step, rates_for, steps
 from loadtests.compare.spec import Spec, SpecError
 from loadtests.compare.swaps import CALM, swap_under_load
-from loadtests.compare.terms import UNKNOWN, TermValues, differences, refusal
+from loadtests.compare.terms import UNKNOWN, TermValues, differences, refusal, terms_of
 from loadtests.compare.underway import ServerError
 from loadtests.compare.verdict import verdicts
 from loadtests.generator.process import GeneratorError
@@ -45,11 +45,14 @@ def conduct(spec: Spec, text: str, base: Path, work: Path, command: str, say: Sa
     found = Found()
     if warning := machine.busy(load, len(os.sched_getaffinity(0))):
         found.notes.append(warning)
+    _refuse_other_terms(
+        spec, {one.name: terms_of(spec, one, settings_of(spec, one, base)) for one in
+               spec.candidates if not one.url}
+    )  # fmt: skip
     say("starting the servers and loading the models", 0, len(PARTS))
     with places(spec, base, work) as all_places:
         terms = {place.name: facts.terms(spec, place) for place in all_places}
-        if reason := refusal(spec, terms):
-            raise SpecError(reason)
+        _refuse_other_terms(spec, terms)
         found.notes += _unknown(terms)
         samples = _check_parity(spec, all_places, found, say)
         meter = Meter(spec, samples, work)
@@ -76,6 +79,12 @@ def conduct(spec: Spec, text: str, base: Path, work: Path, command: str, say: Sa
     )  # fmt: skip
     result.verdicts.extend(verdicts(result))
     return result
+
+
+def _refuse_other_terms(spec: Spec, terms: dict[str, TermValues]) -> None:
+    """Once before anything is started, once when it is known what devices they are on."""
+    if reason := refusal(spec, terms):
+        raise SpecError(reason)
 
 
 def _check_parity(spec: Spec, all_places: Sequence[Place], found: Found, say: Say) -> list[Sample]:

@@ -118,6 +118,28 @@ def _start(
     }  # fmt: skip
 
 
+def settings_of(spec: Spec, candidate: Candidate, base: Path) -> dict[str, Any]:
+    """The model.yaml that a candidate will have; raises ServerError where its own can't be read."""
+    if candidate.url:
+        return {}
+    source = base / candidate.model
+    if (source / "config.pbtxt").exists():
+        raise ServerError(
+            f"candidate '{candidate.name}': has a config.pbtxt; write its settings as model.yaml"
+        )
+    own: Any = {}
+    try:
+        if (source / "model.yaml").exists():
+            own = yaml.safe_load((source / "model.yaml").read_text("utf-8")) or {}
+    except (OSError, ValueError, yaml.YAMLError):
+        own = None
+    if not isinstance(own, dict):
+        raise ServerError(f"candidate '{candidate.name}': its model.yaml can't be read")
+    for name in ("version_policy", "labels"):  # of the versions that were there
+        own.pop(name, None)
+    return model_settings(spec, candidate, own)
+
+
 def _copy(spec: Spec, candidate: Candidate, base: Path, target: Path) -> dict[str, Any]:
     """The newest version of the candidate's model as version 1 in `target`, and its settings."""
     source = base / candidate.model
@@ -128,18 +150,9 @@ def _copy(spec: Spec, candidate: Candidate, base: Path, target: Path) -> dict[st
             "folder, as in a model repository"
         )
     newest = max(versions, key=lambda path: int(path.name))
+    settings = settings_of(spec, candidate, base)
     shutil.copytree(source, target, ignore=lambda folder, names: _left_out(source, folder, names))
     shutil.copytree(newest, target / "1")
-    own: dict[str, Any] = {}
-    if (source / "model.yaml").exists():
-        own = yaml.safe_load((source / "model.yaml").read_text("utf-8")) or {}
-    if (source / "config.pbtxt").exists():
-        raise ServerError(
-            f"candidate '{candidate.name}': has a config.pbtxt; write its settings as model.yaml"
-        )
-    for name in ("version_policy", "labels"):  # of the versions that were there
-        own.pop(name, None)
-    settings = model_settings(spec, candidate, own)
     (target / "model.yaml").write_text(yaml.safe_dump(settings), "utf-8")
     return settings
 

@@ -38,12 +38,14 @@ class Limits:
     """How far joining may go; `max_rows` of 0 means every request runs alone.
 
     `allowed_rows` are the sizes that a batch may be filled up to, none where any size will do.
+    Where `batched`, the first dimension of every input is rows, joined or not.
     """
 
     max_rows: int = 0
     max_delay_ns: int = 0
     allowed_rows: tuple[int, ...] = ()
     stretch: Stretch | None = None
+    batched: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ def waiting(
         described = [(tensor.name, tensor.datatype, tensor.shape[1:]) for tensor in inputs]
     else:
         described = [(one.name, one.datatype, _stretched(one, stretch)) for one in inputs]
-    key = (request.outputs, *described)
+    key = (request.outputs, *described, request.signature)
     return Waiting(request, shapes[0][0], key, now_ns, turn_ns, size, client)
 
 

@@ -2,7 +2,8 @@
 
     header = fixed fields | n offsets (i64 LE) | description (JSON)
 
-The description says what hardly ever changes: names, datatypes, shapes and sizes. Both sides keep
+The description says what hardly ever changes: names, datatypes, shapes, sizes and the signature.
+Both sides keep
 those they have seen, so that usually it is neither written nor read again. The n offsets are 0, or
 one per tensor: where it lies in shared memory, -1 for in the body.
 """
@@ -29,7 +30,7 @@ MAX_KEPT_BYTES = 1024
 INLINE = -1
 
 _INFER = struct.Struct("<BBHxxxxQq")
-_RESULT = struct.Struct("<B?HIQqqqqIxxxxq")
+_RESULT = struct.Struct("<B?HIQqqqqIxxxxqq")
 _PADDING = tuple(bytes(count) for count in range(ALIGNMENT))
 _dumps = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -45,15 +46,18 @@ Spec = tuple[str, Datatype, tuple[int, ...], int]
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """A description as read: the outputs asked for, and each tensor's name, type, shape, size."""
+    """A description as read: the outputs asked for, each tensor's name, type, shape and size, and
+    the signature, "" for the default.
+    """
 
     outputs: tuple[str, ...]
     specs: tuple[Spec, ...]
+    signature: str
 
 
 def encode_infer(message: Infer, place: Place | None) -> tuple[bytes, list[Buffer]]:
     """Header and body of a request."""
-    offsets, body, described = _laid_out(message.inputs, message.outputs, place)
+    offsets, body, described = _laid_out(message.inputs, message.outputs, place, message.signature)
     priority = min(message.priority, 255)
     fixed = _INFER.pack(INFER, priority, len(offsets), message.id, message.deadline_ns)
     return fixed + _packed(offsets) + described, body
@@ -65,7 +69,7 @@ def encode_result(message: Result, place: Place | None) -> tuple[bytes, list[Buf
     t = message.timings
     fixed = _RESULT.pack(
         RESULT, t.leads, len(offsets), t.batch_rows, message.id, t.queue_ns, t.compute_input_ns,
-        t.compute_infer_ns, t.compute_output_ns, t.padded_rows, t.padded_bytes,
+        t.compute_infer_ns, t.compute_output_ns, t.padded_rows, t.padded_bytes, t.arrived_ns,
     )  # fmt: skip
     return fixed + _packed(offsets) + described, body
 
@@ -74,20 +78,24 @@ def decode_infer(header: bytes, body: memoryview, share: At | None) -> Infer:
     """The request in a frame; tensors are views."""
     _, priority, count, id_, deadline = _INFER.unpack_from(header)
     described, tensors = _read(header, _INFER.size, count, body, share)
-    return Infer(id_, tensors, described.outputs, deadline, priority)
+    return Infer(id_, tensors, described.outputs, deadline, priority, described.signature)
 
 
 def decode_result(header: bytes, body: memoryview, share: At | None) -> Result:
     """The answer in a frame; tensors are views."""
-    _, leads, count, rows, id_, queue, taken, infer, given, padded, size = _RESULT.unpack_from(
-        header
+    _, leads, count, rows, id_, queue, taken, infer, given, padded, size, arrived = (
+        _RESULT.unpack_from(header)
     )
     _, tensors = _read(header, _RESULT.size, count, body, share)
-    return Result(id_, tensors, Timings(queue, taken, infer, given, rows, leads, padded, size))
+    timings = Timings(queue, taken, infer, given, rows, leads, padded, size, arrived)
+    return Result(id_, tensors, timings)
 
 
 def _laid_out(
-    tensors: Sequence[Tensor], outputs: tuple[str, ...], place: Place | None
+    tensors: Sequence[Tensor],
+    outputs: tuple[str, ...],
+    place: Place | None,
+    signature: str = "",
 ) -> tuple[list[int], list[Buffer], bytes]:
     specs: list[Spec] = []
     body: list[Buffer] = []
@@ -105,12 +113,12 @@ def _laid_out(
                 body.append(_PADDING[padding])
         else:
             shared = True
-    return offsets if shared else [], body, _description(outputs, tuple(specs))
+    return offsets if shared else [], body, _description(outputs, tuple(specs), signature)
 
 
 @lru_cache(KEPT)
-def _description(outputs: tuple[str, ...], specs: tuple[Spec, ...]) -> bytes:
-    return _dumps([outputs, specs]).encode("ascii")
+def _description(outputs: tuple[str, ...], specs: tuple[Spec, ...], signature: str) -> bytes:
+    return _dumps([outputs, specs, signature]).encode("ascii")
 
 
 def _packed(offsets: Sequence[int]) -> bytes:
@@ -154,13 +162,13 @@ def _anywhere(
 
 
 def _described(text: bytes) -> Described:
-    outputs, items = json.loads(text)
+    outputs, items, signature = json.loads(text)
     specs: list[Spec] = []
     for name, datatype, shape, size in items:
         if size < 0 or len(shape) > MAX_RANK or any(dim < 0 for dim in shape):
             raise ProtocolError(f"tensor '{name}' has an impossible shape or size")
         specs.append((name, Datatype(datatype), tuple(shape), size))
-    return Described(tuple(outputs), tuple(specs))
+    return Described(tuple(outputs), tuple(specs), str(signature))
 
 
 _kept = lru_cache(KEPT)(_described)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from runtimes.contract.codes import Code
-from runtimes.contract.tensor import Signature, Tensor, TensorSpec
+from runtimes.contract.tensor import NamedSignature, Signature, Tensor, TensorSpec
 
 OptionValue = str | int | float | bool
 
@@ -60,12 +60,16 @@ HIGH_PRIORITY = 1
 
 @dataclass(frozen=True, slots=True)
 class WarmupSample:
-    """One request to run before a worker is ready; shapes in `inputs` are concrete."""
+    """One request to run before a worker is ready; shapes in `inputs` are concrete.
+
+    `signature` is "" for the default one.
+    """
 
     name: str
     inputs: tuple[TensorSpec, ...]
     fill: str = "zero"
     count: int = 1
+    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,8 @@ class ModelSpec:
     requests to run before the worker is ready, `golden_files` requests with the answers they must
     get; both absolute paths. An answer of more than `max_answer_bytes` is not sent: the gateway
     would cut the connection. Requests that wait may have `max_queue_rows` rows and
-    `max_queue_bytes` bytes together, 0 for no bound; one alone is always let in.
+    `max_queue_bytes` bytes together, 0 for no bound; one alone is always let in. `aliases` are
+    other names for inputs and outputs, by those of the artifact; the other fields use the aliases.
     """
 
     model: str
@@ -100,6 +105,7 @@ class ModelSpec:
     max_queue_rows: int = 0
     max_queue_bytes: int = 0
     options: Mapping[str, OptionValue] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
 
 # ---- gateway -> worker -------------------------------------------------------------------------
@@ -117,7 +123,7 @@ class Infer:
     """Compute `outputs` (empty means all) from `inputs`; answered by Result or Failed.
 
     `deadline_ns` is on the machine's monotonic clock, 0 where there is none. Requests of
-    HIGH_PRIORITY go before others.
+    HIGH_PRIORITY go before others. `signature` is "" for the default one.
     """
 
     id: int
@@ -125,6 +131,7 @@ class Infer:
     outputs: tuple[str, ...] = ()
     deadline_ns: int = 0
     priority: int = 0
+    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,16 +187,25 @@ class Pong:
 class Ready:
     """The model is loaded, proven to be on its device, and warm.
 
-    `max_batch_size` is 0 for a model without a batch dimension. `facts` are short details for
-    people: framework version, execution providers, where the signature came from.
+    `signatures` are all that the model can be called by, the default one first. `facts` are short
+    details for people: framework version, execution providers, where the signature came from.
     """
 
-    signature: Signature
-    max_batch_size: int
+    signatures: tuple[NamedSignature, ...]
     device: str
     load_ns: int
     warmup_ns: int
     facts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def signature(self) -> Signature:
+        """That of the default."""
+        return self.signatures[0].signature
+
+    @property
+    def max_batch_size(self) -> int:
+        """That of the default, 0 where it has no batch dimension."""
+        return self.signatures[0].max_batch_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +220,8 @@ class Timings:
     """Where a request's time in the worker went, in nanoseconds, and how many rows it ran with.
 
     `padded_rows` of the `batch_rows`, and `padded_bytes` of the batch's inputs, were filled in.
+    `arrived_ns` is when the worker had the request, on the machine's monotonic clock, 0 where it
+    was not told.
     """
 
     queue_ns: int = 0
@@ -215,6 +233,7 @@ class Timings:
     """True for exactly one request of each batch, so that executions can be counted."""
     padded_rows: int = 0
     padded_bytes: int = 0
+    arrived_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

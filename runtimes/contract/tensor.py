@@ -90,6 +90,26 @@ class Signature:
     outputs: tuple[TensorSpec, ...]
 
 
+SERVING_DEFAULT = "serving_default"
+"""The name of a model's only signature, and of the default one of a SavedModel."""
+
+PREDICT = "tensorflow/serving/predict"
+"""The method name of a signature that takes and gives any tensors."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedSignature:
+    """One way to call a model; `max_batch_size` is 0 where it has no batch dimension.
+
+    `method_name` is TensorFlow's word for what it is for: predict, classify or regress.
+    """
+
+    signature: Signature
+    max_batch_size: int = 0
+    name: str = SERVING_DEFAULT
+    method_name: str = PREDICT
+
+
 def element_count(shape: Sequence[int]) -> int:
     """Number of elements in a concrete `shape`; 1 for a scalar's empty shape."""
     return math.prod(shape)

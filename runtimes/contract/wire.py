@@ -47,7 +47,7 @@ from runtimes.contract.messages import (
     Warming,
     WarmupSample,
 )
-from runtimes.contract.tensor import Buffer, Datatype, Signature, TensorSpec
+from runtimes.contract.tensor import Buffer, Datatype, NamedSignature, Signature, TensorSpec
 
 Fields = Any  # JSON from the other side: any misfit below becomes a ProtocolError in `decode`
 
@@ -145,8 +145,7 @@ def _load(fields: Fields, _body: memoryview) -> Load:
         "outputs": _specs(spec["outputs"]),
         "batching": _batching(batching) if batching is not None else None,
         "warmup": tuple(
-            WarmupSample(item["name"], _specs(item["inputs"]), item["fill"], item["count"])
-            for item in spec["warmup"]
+            WarmupSample(**{**item, "inputs": _specs(item["inputs"])}) for item in spec["warmup"]
         ),
         "warmup_files": tuple(spec["warmup_files"]),
         "golden_files": tuple(spec["golden_files"]),
@@ -156,9 +155,13 @@ def _load(fields: Fields, _body: memoryview) -> Load:
 
 def _ready(fields: Fields, _body: memoryview) -> Ready:
     ready = dict(fields[1])
-    signature = ready["signature"]
-    ready["signature"] = Signature(_specs(signature["inputs"]), _specs(signature["outputs"]))
+    ready["signatures"] = tuple(_signature(item) for item in ready["signatures"])
     return Ready(**ready)
+
+
+def _signature(item: Fields) -> NamedSignature:
+    signature = Signature(_specs(item["signature"]["inputs"]), _specs(item["signature"]["outputs"]))
+    return NamedSignature(signature, item["max_batch_size"], item["name"], item["method_name"])
 
 
 _DECODERS: dict[str, Callable[[Fields, memoryview], Message]] = {

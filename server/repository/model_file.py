@@ -155,6 +155,8 @@ class WarmupEntry(Entry):
     """How many times to run it."""
     fill: Literal["zero", "random"] = "zero"
     """What the tensors are filled with."""
+    signature: Annotated[str, Field(max_length=512)] = ""
+    """Which of the model's signatures it is for; the default one where left out."""
     inputs: Annotated[list[WarmupInputEntry], Field(min_length=1, max_length=256)]
     """The tensors of the request."""
 
@@ -201,6 +203,8 @@ class ModelFile(Entry):
     """The model's inputs in its own order; needed only where the artifact does not tell them."""
     outputs: Annotated[list[OutputEntry], Field(max_length=MAX_TENSORS)] = []
     """The model's outputs in its own order; needed only where the artifact does not tell them."""
+    aliases: Annotated[dict[TensorName, TensorName], Field(max_length=MAX_TENSORS)] = {}
+    """Names for clients to use, by the artifact's names of inputs and outputs."""
     max_batch_size: Annotated[int, Field(ge=0, le=MAX_BATCH_SIZE)] | None = None
     """Most rows in one execution; 0 for a model without a batch dimension."""
     batching: BatchingEntry | None = None

@@ -105,6 +105,7 @@ def _settings(file: ModelFile, model: str, read_labels: LabelReader) -> ModelSet
         precision=file.precision,
         default_artifact=file.artifact or "",
         options=dict(file.options),
+        aliases=dict(file.aliases),
         output_labels=_labels(file.outputs, read_labels),
         warmup=tuple(_sample(item) for item in file.warmup),
         labels=dict(file.labels),
@@ -166,6 +167,7 @@ def _sample(entry: WarmupEntry) -> WarmupSample:
         ),
         fill=entry.fill,
         count=entry.count,
+        signature=entry.signature,
     )
 
 

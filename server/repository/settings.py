@@ -44,7 +44,8 @@ class ModelSettings:
     `runtime` is "" where the artifact decides. `inputs` and `outputs` carry full shapes, batch
     dimension included (-1), and are empty where the artifact tells. `max_batch_size` is None to
     derive it, 0 for a model without a batch dimension. `devices` are dealt to the workers in turn.
-    `output_labels` gives, for an output's name, the label of each class index.
+    `output_labels` gives, for an output's name, the label of each class index. `aliases` are the
+    names that clients use for inputs and outputs, by those of the artifact.
 
     `max_queue_rows` and `max_queue_bytes` bound what waits for one worker, 0 for no bound.
 
@@ -69,6 +70,7 @@ class ModelSettings:
     precision: Precision = Precision.FP32
     default_artifact: str = ""
     options: Mapping[str, OptionValue] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
     output_labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     warmup: tuple[WarmupSample, ...] = ()
     labels: Mapping[str, int] = field(default_factory=dict)

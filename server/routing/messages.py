@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import msgspec
 
-from runtimes.contract.tensor import Signature
+from runtimes.contract.tensor import NamedSignature
 from server.planes import IndexEntry
 from server.repository.served import ServedModel
 from server.repository.settings import ModelSettings
 from server.statistics import ModelStatistics
 from server.telemetry.counts import Report
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Both sides are of one release; a frontend of another one must not be let in."""
 
 Parameter = str | bool | int
@@ -61,6 +61,8 @@ class Welcome(_Message, frozen=True):
     bounds: Bounds
     control_timeout: float = 10.0
     load_timeout: float = 600.0
+    server_timing: bool = True
+    tf_serving_metrics: bool = False
     log_level: str = "info"
     log_format: str = "auto"
 
@@ -68,14 +70,13 @@ class Welcome(_Message, frozen=True):
 class LoadAdded(_Message, frozen=True):
     """A load that can be routed to; `load` is its number, never used again.
 
-    `max_batch_size` is 0 without a batch dimension.
+    Of its `signatures`, never none, the first is the default.
     """
 
     load: int
     version: int
     runtime: str
-    signature: Signature
-    max_batch_size: int
+    signatures: tuple[NamedSignature, ...]
     settings: ModelSettings
 
 
@@ -142,6 +143,12 @@ class StatisticsAre(_Message, frozen=True):
     totals: tuple[ModelStatistics, ...]
 
 
+class MetricsAre(_Message, frozen=True):
+    """A page of metrics as text."""
+
+    text: bytes
+
+
 class Refused(_Message, frozen=True):
     """A ServingError: `code` as in runtimes.contract.codes."""
 
@@ -154,7 +161,7 @@ class Answer(_Message, frozen=True):
     """Ends the Ask of that id."""
 
     id: int
-    result: Done | IndexIs | StatisticsAre | Refused
+    result: Done | IndexIs | StatisticsAre | MetricsAre | Refused
 
 
 class Pause(_Message, frozen=True):
@@ -229,13 +236,17 @@ class AskUnload(_Message, frozen=True):
     dependents: bool
 
 
+class AskTfServingMetrics(_Message, frozen=True):
+    """The metrics under TensorFlow Serving's names."""
+
+
 class AskReplace(_Message, frozen=True):
     """Serve these models in place of all that the model config named."""
 
     models: tuple[ServedModel, ...]
 
 
-Question = AskIndex | AskStatistics | AskLoad | AskUnload | AskReplace
+Question = AskIndex | AskStatistics | AskLoad | AskUnload | AskReplace | AskTfServingMetrics
 
 
 class Ask(_Message, frozen=True):

@@ -193,8 +193,8 @@ class Publisher:
         if ready is None or pool is None:
             raise RuntimeError("a version is READY without workers. This is a bug.")
         added = LoadAdded(
-            next(self._numbers), version.version, version.runtime, ready.signature,
-            ready.max_batch_size, version.settings,
+            next(self._numbers), version.version, version.runtime, ready.signatures,
+            version.settings,
         )  # fmt: skip
         published = self._loads[version] = _Published(added)
         pool.watch(

@@ -45,21 +45,32 @@ class Workers(Protocol):
         outputs: tuple[str, ...],
         deadline_ns: int,
         priority: int = 0,
+        signature: str = "",
     ) -> Result:
-        """The answer of the least loaded worker, or the ServingError it ends with."""
+        """The answer of the least loaded worker, or the ServingError it ends with.
+
+        `signature` is one that the model has, "" for its default.
+        """
 
     def close(self) -> None:
         """Close every connection."""
 
 
 class Load:
-    """One load as a frontend sees it. `in_use` counts the requests that are in it."""
+    """One load as a frontend sees it. `in_use` counts the requests that are in it.
 
-    __slots__ = ("added", "in_use", "model", "retired", "tally", "usage", "workers")
+    `signatures` has each by its name, and the default one by "" as well.
+    """
+
+    __slots__ = (
+        "added", "in_use", "model", "retired", "signatures", "tally", "usage", "workers",
+    )  # fmt: skip
 
     def __init__(self, added: LoadAdded, workers: Workers, usage: Usage) -> None:
         self.added = added
         self.model = added.settings.name
+        named = {one.name: one for one in added.signatures}
+        self.signatures = {**named, "": added.signatures[0]}
         self.workers = workers
         self.usage = usage
         self.tally = VersionTally()
@@ -144,6 +155,7 @@ class RoutingTable:
                 for load in self._loads.values()
             ),
             self.unknown.take(),
+            {name: (usage.rows, usage.bytes) for name, usage in self._usage.items()},
         )
 
     # ---- what the gateway tells ----------------------------------------------------------------

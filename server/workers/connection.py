@@ -31,7 +31,8 @@ from runtimes.contract.messages import (
 )
 from runtimes.contract.shared import SharedMemory
 from runtimes.contract.tensor import Tensor
-from server.errors import DeadlineExceeded, Unavailable, error_for
+from server.errors import RETRY_AFTER, DeadlineExceeded, Unavailable, error_for
+from server.workers.one_turn import OneTurn
 
 log = structlog.get_logger()
 
@@ -71,6 +72,7 @@ class WorkerConnection(asyncio.BufferedProtocol):
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Result]] = {}
         self._transport: asyncio.Transport | None = None
+        self._turn: OneTurn | None = None
         self._gone = False
 
     @classmethod
@@ -110,6 +112,7 @@ class WorkerConnection(asyncio.BufferedProtocol):
         outputs: tuple[str, ...],
         deadline_ns: int,
         priority: int = 0,
+        signature: str = "",
     ) -> Result:
         """The worker's answer; raises the ServingError it sent, or Unavailable if it died.
 
@@ -117,11 +120,11 @@ class WorkerConnection(asyncio.BufferedProtocol):
         Cancelling the caller cancels the request in the worker.
         """
         if not deadline_ns:
-            return await self._ask(inputs, outputs, 0, priority)
+            return await self._ask(inputs, outputs, 0, priority, signature)
         left_ns = deadline_ns - time.monotonic_ns()
         try:
             async with asyncio.timeout(min(left_ns / 1e9, MAX_WAIT)):
-                return await self._ask(inputs, outputs, deadline_ns, priority)
+                return await self._ask(inputs, outputs, deadline_ns, priority, signature)
         except TimeoutError:
             raise DeadlineExceeded("the deadline passed before the answer was there") from None
 
@@ -131,13 +134,14 @@ class WorkerConnection(asyncio.BufferedProtocol):
         outputs: tuple[str, ...],
         deadline_ns: int,
         priority: int = 0,
+        signature: str = "",
     ) -> Result:
         if self._gone:
             raise _died()
         request_id = next(self._ids)
         future: asyncio.Future[Result] = self._loop.create_future()
         self._waiting[request_id] = future
-        self._send(Infer(request_id, inputs, outputs, deadline_ns, priority))
+        self._send(Infer(request_id, inputs, outputs, deadline_ns, priority, signature))
         try:
             return await future
         except asyncio.CancelledError:
@@ -166,16 +170,17 @@ class WorkerConnection(asyncio.BufferedProtocol):
 
     def close(self) -> None:
         """Close the socket, which ends the worker."""
-        if self._transport is not None:
+        if self._transport is not None and self._turn is not None:
+            self._turn.flush()
             self._transport.close()
 
     def _send(self, message: Message) -> None:
-        if self._transport is None or self._gone:
+        if self._turn is None or self._gone:
             return
         if self._memory is None or not isinstance(message, Infer):
-            self._transport.writelines(frame(message))
+            self._turn.send(frame(message))
             return
-        self._transport.writelines(frame(message, self._memory.place))
+        self._turn.send(frame(message, self._memory.place))
         self._memory.hold(message.id)
 
     # ---- called by the event loop --------------------------------------------------------------
@@ -184,6 +189,7 @@ class WorkerConnection(asyncio.BufferedProtocol):
         """Keep the transport to write to."""
         # Not an isinstance: uvloop's transports are no subclasses.
         self._transport = cast(asyncio.Transport, transport)
+        self._turn = OneTurn(self._transport, self._loop.call_soon)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where received bytes go; large bodies land in place."""
@@ -245,4 +251,6 @@ class WorkerConnection(asyncio.BufferedProtocol):
 
 
 def _died() -> Unavailable:
-    return Unavailable("the model's worker died while computing; send the request again")
+    return Unavailable(
+        "the model's worker died while computing; send the request again", retry_after=RETRY_AFTER
+    )

@@ -47,7 +47,10 @@ class WorkerPool:
         zygotes: Zygotes,
         limits: PoolLimits,
         unchanged: Callable[[], Awaitable[bool]] | None = None,
+        restarted: Callable[[str], None] = lambda reason: None,
     ) -> None:
+        """`restarted` is called with Worker.ending of each worker that is replaced."""
+        self._restarted = restarted
         self._unchanged = unchanged
         self._spec = spec
         self._devices = devices
@@ -119,6 +122,7 @@ class WorkerPool:
         outputs: tuple[str, ...],
         deadline_ns: int,
         priority: int = 0,
+        signature: str = "",
     ) -> Result:
         """The answer of the least loaded worker; Overloaded when all are at their bound."""
         if not self._ready:
@@ -134,7 +138,7 @@ class WorkerPool:
                 f"'{self._spec.model}', max_in_flight is {self._limits.max_in_flight}",
                 retry_after=1.0,
             )
-        return await worker.infer(inputs, outputs, deadline_ns, priority)
+        return await worker.infer(inputs, outputs, deadline_ns, priority, signature)
 
     async def stop(self) -> None:
         """Let every worker finish what it has, then end them all."""
@@ -172,8 +176,13 @@ class WorkerPool:
         log.error("worker died; restarting it", model=self._spec.model, worker=lost.name,
                   version=self._spec.version, pid=lost.pid)  # fmt: skip
         task = asyncio.ensure_future(self._restart(device))
-        self._restarts.add(task)
-        task.add_done_callback(self._restarts.discard)
+        counting = asyncio.ensure_future(self._count(lost))
+        for one in (task, counting):
+            self._restarts.add(one)
+            one.add_done_callback(self._restarts.discard)
+
+    async def _count(self, lost: Worker) -> None:
+        self._restarted(await lost.ending())
 
     async def _restart(self, device: str) -> None:
         while True:
@@ -222,7 +231,7 @@ class WorkerPool:
                 if complaint := worker.complaint(self._limits.heartbeat):
                     log.error("worker is hung; killing it", worker=worker.name, pid=worker.pid,
                               reason=complaint)  # fmt: skip
-                    worker.kill()
+                    worker.kill_hung()
             self._ping_all()
 
     def _ping_all(self) -> None:

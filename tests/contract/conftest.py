@@ -29,7 +29,7 @@ def _torch_dtype(datatype: Datatype):
 
 
 def _tf_dtype(datatype: Datatype):
-    from runtimes.savedmodel import DATATYPES
+    from runtimes.savedmodel_signatures import DATATYPES
 
     return {value: key for key, value in DATATYPES.items()}[datatype]
 
@@ -213,3 +213,11 @@ def fp32():
         return Tensor(name, Datatype.FP32, array.shape, array.tobytes())
 
     return make
+
+
+@pytest.fixture(scope="session")
+def exports(tmp_path_factory):
+    """SavedModels with several signatures; see saved_models.Exports."""
+    from tests.contract.saved_models import make_exports
+
+    return make_exports(tmp_path_factory.mktemp("exports"))

@@ -146,9 +146,9 @@ def test_numbers_are_held_against_golden_ones(models, runtime, datatype, tmp_pat
     values = X.astype(np.int64) if datatype is Datatype.INT64 else X
     right = _npz(tmp_path, "right.npz", **{f"input:{x}": values, f"output:{y}": values})
     wrong = _npz(tmp_path, "wrong.npz", **{f"input:{x}": values, f"output:{y}": values + 1})
-    assert check_golden(model, replace(spec, golden_files=right * 2)) == 2
+    assert check_golden({"": model}, replace(spec, golden_files=right * 2)) == 2
     with pytest.raises(LoadError, match=rf"^golden check 'wrong\.npz': output '{y}' differs"):
-        check_golden(model, replace(spec, golden_files=right + wrong))
+        check_golden({"": model}, replace(spec, golden_files=right + wrong))
 
 
 @pytest.mark.parametrize("runtime", ["savedmodel", "onnx", "echo"])
@@ -158,16 +158,16 @@ def test_texts_are_held_against_golden_ones(models, runtime, tmp_path):
     texts = np.array([["grüße", ""]])
     right = _npz(tmp_path, "right.npz", x=texts, y=np.char.encode(texts, "utf-8"))
     wrong = _npz(tmp_path, "wrong.npz", x=texts, y=np.array([["grüße", "!"]]))
-    assert check_golden(model, replace(spec, golden_files=right)) == 1
+    assert check_golden({"": model}, replace(spec, golden_files=right)) == 1
     with pytest.raises(LoadError, match=r"differs at \[0, 1\]: got b'', expected b'!'"):
-        check_golden(model, replace(spec, golden_files=wrong))
+        check_golden({"": model}, replace(spec, golden_files=wrong))
 
 
 @pytest.mark.parametrize("runtime", FRAMEWORKS)
 def test_one_output_of_several_may_be_golden(models, runtime, tmp_path):
     spec = models.two_way(runtime)
     files = _npz(tmp_path, a=X, b=X, total=X * 4)
-    assert check_golden(models.load(spec), replace(spec, golden_files=files)) == 1
+    assert check_golden({"": models.load(spec)}, replace(spec, golden_files=files)) == 1
 
 
 def test_a_module_that_works_in_place_does_not_change_its_sample(models, build, tmp_path):

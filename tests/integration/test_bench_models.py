@@ -11,6 +11,8 @@ import pytest
 
 from tests.harness.server_process import ROOT
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]  # three frameworks are imported
+
 BUILD = [sys.executable, "-m", "server.cli", "demo", "--bench", "--bench-scale", "tiny"]
 MODELS = {
     f"{network}-tiny-{kind}": artifact

@@ -60,6 +60,7 @@ def decode_infer(payload: bytes, now_ns: int, deadline_ns: int = 0) -> Decoded:
             deadline_ns=sooner(deadline_ns, parameters.deadline_ns(now_ns)),
             priority=parameters.priority,
             parameters=parameters.custom,
+            signature=parameters.signature,
         ),
         classes,
     )
@@ -86,6 +87,17 @@ def request_id(payload: bytes) -> str:
         return parse(pb.ModelInferRequest, payload).id
     except InvalidArgument:
         return ""
+
+
+def named(payload: bytes) -> tuple[str, str]:
+    """Model and version that a request asks for, which may be wrong otherwise; "" for what cannot
+    be read of it.
+    """
+    try:
+        message = parse(pb.ModelInferRequest, payload)
+        return message.model_name, version_number(message.model_version)
+    except InvalidArgument:
+        return "", ""
 
 
 def model_name(field: str, name: str) -> str:

@@ -92,6 +92,7 @@ def decode_planned(payload: bytes, now_ns: int, deadline_ns: int) -> Decoded | N
         deadline_ns=sooner(deadline_ns, plan.parameters.deadline_ns(now_ns)),
         priority=plan.parameters.priority,
         parameters=plan.parameters.custom,
+        signature=plan.parameters.signature,
     )
     return Decoded(request, plan.classes)
 

@@ -6,10 +6,12 @@ REST sends it as it is and gRPC parses the message out of it.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable
 
 from runtimes.contract.tensor import Datatype, TensorSpec
+from server.frontends.open_inference.signatures import described
 from server.planes import ModelMetadata
 from server.repository.settings import ModelSettings, VersionPolicy
 
@@ -36,6 +38,12 @@ def model_config(metadata: ModelMetadata) -> dict[str, object]:
     if settings.batching is not None and batched:
         config["dynamic_batching"] = {
             "max_queue_delay_microseconds": settings.batching.max_queue_delay_us
+        }
+    if told := described(metadata):
+        # Parameters are texts: what REST's metadata has as it is, the message has as JSON.
+        config["parameters"] = {
+            "default_signature": {"string_value": metadata.default_signature},
+            "signatures": {"string_value": json.dumps(told["signatures"])},
         }
     return config
 

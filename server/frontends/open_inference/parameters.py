@@ -20,16 +20,21 @@ _MAX_NS = 2**63 - 1
 _MAX_UINT = 2**64 - 1
 _RESERVED_PREFIX = "triton_"
 _RESERVED = frozenset({"headers"})
-_KNOWN = frozenset({"binary_data_output", "priority", "timeout"})
+MAX_SIGNATURE_LENGTH = 512
+_KNOWN = frozenset({"binary_data_output", "priority", "signature_name", "timeout"})
 
 
 @dataclass(frozen=True, slots=True)
 class RequestParameters:
-    """A request's parameters, sorted out; `timeout_us` is 0 where there is none."""
+    """A request's parameters, sorted out.
+
+    `timeout_us` is 0 and `signature` "" where there is none.
+    """
 
     binary_data_output: bool = False
     priority: int = 0
     timeout_us: int = 0
+    signature: str = ""
     custom: Mapping[str, ParameterValue] = field(default_factory=dict)
 
     def deadline_ns(self, now_ns: int) -> int:
@@ -74,6 +79,7 @@ def request_parameters(given: Mapping[str, ParameterValue]) -> RequestParameters
         binary_data_output=boolean(given, "binary_data_output"),
         priority=whole_number(given, "priority", _MAX_UINT),
         timeout_us=whole_number(given, "timeout", _MAX_UINT),
+        signature=_signature(given),
         custom=custom,
     )
 
@@ -113,6 +119,15 @@ def whole_number(given: Mapping[str, ParameterValue], name: str, maximum: int) -
     value = given.get(name, 0)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= maximum:
         raise InvalidArgument(f"parameter '{name}' must be a whole number from 0 to {maximum}")
+    return value
+
+
+def _signature(given: Mapping[str, ParameterValue]) -> str:
+    value = given.get("signature_name", "")
+    if not isinstance(value, str) or len(value) > MAX_SIGNATURE_LENGTH:
+        raise InvalidArgument(
+            "parameter 'signature_name' must be the name of one of the model's signatures"
+        )
     return value
 
 

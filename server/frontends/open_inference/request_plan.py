@@ -79,6 +79,7 @@ def decode_planned(
                 parameters.deadline_ns(now_ns) if parameters.timeout_us else 0,
                 parameters.priority,
                 parameters.custom,
+                parameters.signature,
             )
             return request, plan.form
     return decode_request(model, version, body, json_length, now_ns)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from runtimes.contract.tensor import TensorSpec
 from server.errors import Unavailable
 from server.frontends.limits import FrontendLimits
 from server.frontends.open_inference.extensions import EXTENSIONS
 from server.frontends.open_inference.model_config import model_config
 from server.frontends.open_inference.rest_io import json_answer, model_of
+from server.frontends.open_inference.signatures import described, described_tensor
 from server.frontends.open_inference.statistics import model_statistics
 from server.planes import SERVER_NAME, ControlPlane, DataPlane, ModelMetadata
 
@@ -69,10 +69,7 @@ def _metadata(metadata: ModelMetadata) -> dict[str, object]:
         "name": metadata.name,
         "versions": [str(version) for version in metadata.versions],
         "platform": metadata.platform,
-        "inputs": [_tensor(spec) for spec in metadata.signature.inputs],
-        "outputs": [_tensor(spec) for spec in metadata.signature.outputs],
+        "inputs": [described_tensor(spec) for spec in metadata.signature.inputs],
+        "outputs": [described_tensor(spec) for spec in metadata.signature.outputs],
+        **described(metadata),
     }
-
-
-def _tensor(spec: TensorSpec) -> dict[str, object]:
-    return {"name": spec.name, "datatype": spec.datatype, "shape": spec.shape}

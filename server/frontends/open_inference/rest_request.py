@@ -73,6 +73,7 @@ def decode_request(
         deadline_ns=parameters.deadline_ns(now_ns),
         priority=parameters.priority,
         parameters=parameters.custom,
+        signature=parameters.signature,
     )
     return request, form
 

@@ -88,6 +88,7 @@ SCHEMAS: dict[str, Schema] = {
                     "binary_data_output": _flag("Send every output in the binary part."),
                     "timeout": _count("Microseconds this request may take; 0 for no limit."),
                     "priority": _count("0 for the model's default."),
+                    "signature_name": _text("Which of the model's signatures to call."),
                 },
                 "additionalProperties": _PLAIN,
             },
@@ -136,8 +137,23 @@ SCHEMAS: dict[str, Schema] = {
             "platform": _text(),
             "inputs": _array(ref("TensorMetadata")),
             "outputs": _array(ref("TensorMetadata")),
+            "default_signature": _text("Where there are several: that of `inputs`, `outputs`."),
+            "signatures": {
+                "type": "object",
+                "additionalProperties": ref("Signature"),
+                "description": "Where there are several: all of them.",
+            },
         },
         ["name", "versions", "platform", "inputs", "outputs"],
+    ),
+    "Signature": _object(
+        {
+            "method_name": _text("TensorFlow's word for what it is for."),
+            "max_batch_size": _count("0 for one without a batch dimension."),
+            "inputs": _array(ref("TensorMetadata")),
+            "outputs": _array(ref("TensorMetadata")),
+        },
+        ["method_name", "max_batch_size", "inputs", "outputs"],
     ),
     "ModelConfig": _object(
         {

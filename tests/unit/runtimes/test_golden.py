@@ -38,11 +38,19 @@ class Doubling:
         return [Tensor(name, Datatype.FP32, inputs[0].shape, data) for name in outputs]
 
 
+class Halving(Doubling):
+    """Output y is half of input x."""
+
+    def infer(self, inputs, outputs):
+        data = (np.frombuffer(inputs[0].data, "<f4") / 2).tobytes()
+        return [Tensor(name, Datatype.FP32, inputs[0].shape, data) for name in outputs]
+
+
 def _check(folder, model=None, **arrays):
     path = folder / "cats.npz"
     np.savez(path, **arrays)
     spec = ModelSpec("m", 1, "fake", str(folder / "1"), golden_files=(str(path),))
-    return check_golden(model or Doubling(), spec)
+    return check_golden({"": model or Doubling(), "other": Halving()}, spec)
 
 
 X = np.array([[1, 2]], np.float32)
@@ -52,8 +60,23 @@ def test_the_right_answer_passes(tmp_path):
     assert _check(tmp_path, x=X, y=X * 2) == 1
 
 
+def test_a_file_may_ask_another_signature(tmp_path):
+    assert _check(tmp_path, x=X, y=X / 2, signature_name="other") == 1
+    with pytest.raises(LoadError, match="output 'y'"):
+        _check(tmp_path, x=X, y=X * 2, signature_name="other")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("none", "is for signature 'none'; the model serves 'other'"), (3, "should be one text")],
+)
+def test_a_signature_that_is_not_there_fails_the_load(tmp_path, name, words):
+    with pytest.raises(LoadError, match=f"golden check 'cats.npz': .*{words}"):
+        _check(tmp_path, x=X, y=X, signature_name=name)
+
+
 def test_without_files_nothing_is_checked():
-    assert check_golden(Doubling(), ModelSpec("m", 1, "fake", "/1")) == 0
+    assert check_golden({"": Doubling()}, ModelSpec("m", 1, "fake", "/1")) == 0
 
 
 def test_a_wrong_answer_fails_the_load(tmp_path):
@@ -108,13 +131,13 @@ def test_a_model_that_fails_on_it_fails_the_load(tmp_path):
 def test_a_file_that_is_gone_fails_the_load(tmp_path):
     spec = ModelSpec("m", 1, "fake", "/1", golden_files=(str(tmp_path / "gone.npz"),))
     with pytest.raises(LoadError, match=r"^golden check 'gone.npz': cannot be read"):
-        check_golden(Doubling(), spec)
+        check_golden({"": Doubling()}, spec)
 
 
 def test_too_many_files_are_refused():
     spec = ModelSpec("m", 1, "fake", "/1", golden_files=("x.npz",) * 65)
     with pytest.raises(LoadError, match="65 golden files, expected at most 64"):
-        check_golden(Doubling(), spec)
+        check_golden({"": Doubling()}, spec)
 
 
 def test_a_name_that_is_both_needs_its_prefix():

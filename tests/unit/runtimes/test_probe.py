@@ -34,6 +34,10 @@ def test_only_a_batch_of_any_size_proves_something(shape, proves):
     assert conclusive(_signature(shape=shape)) is proves
 
 
+def test_an_empty_text_proves_nothing():
+    assert not conclusive(_signature(Datatype.BYTES, (-1,)))
+
+
 @pytest.mark.parametrize("shape", [(1,), (1, 2, 1), (1, 3), ()])
 def test_an_output_of_another_shape_is_refused(shape):
     with pytest.raises(LoadError, match="output 'y' should have the shape"):

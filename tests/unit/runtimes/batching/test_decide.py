@@ -22,9 +22,9 @@ from runtimes.contract.messages import HIGH_PRIORITY, Infer
 from runtimes.contract.tensor import Datatype, Tensor
 
 
-def request(number=1, rows=1, width=2, outputs=(), name="x"):
-    data = bytes(rows * width)
-    return Infer(number, (Tensor(name, Datatype.UINT8, (rows, width), data),), outputs)
+def request(number=1, rows=1, width=2, outputs=(), name="x", signature=""):
+    tensor = Tensor(name, Datatype.UINT8, (rows, width), bytes(rows * width))
+    return Infer(number, (tensor,), outputs, signature=signature)
 
 
 def queue(*requests, arrived=0):
@@ -42,6 +42,7 @@ def queue(*requests, arrived=0):
         ([request(), request(width=3), request()], Limits(8), 0, (0, 2)),
         ([request(), request(outputs=("y",))], Limits(8), 0, (0,)),
         ([request(), request(name="z")], Limits(8), 0, (0,)),
+        ([request(), request(signature="other"), request()], Limits(8), 0, (0, 2)),
         # The second does not fit and must not be overtaken by the third.
         ([request(rows=5), request(rows=5), request(rows=1)], Limits(8), 0, (0,)),
     ],
@@ -121,7 +122,7 @@ def test_high_priority_goes_first_but_makes_nobody_wait_longer_than_its_head_sta
     served: list[Waiting] = []
     held.close()
     while (batch := held.take()) is not None:
-        served += batch
+        served += batch.entries
 
     assert sorted(one.request.id for one in served) == list(range(len(arrivals)))
     for earlier, later in combinations(served, 2):

@@ -10,12 +10,12 @@ from runtimes.contract.messages import Infer
 from runtimes.contract.tensor import Datatype, Tensor
 
 
-def request(number):
-    return Infer(number, (Tensor("x", Datatype.UINT8, (1,), b"1"),))
+def request(number, signature=""):
+    return Infer(number, (Tensor("x", Datatype.UINT8, (1,), b"1"),), signature=signature)
 
 
 def ids(batch):
-    return [entry.request.id for entry in batch]
+    return [entry.request.id for entry in batch.entries]
 
 
 def test_what_waits_is_taken_together():
@@ -24,6 +24,14 @@ def test_what_waits_is_taken_together():
         queue.put(request(number))
 
     assert ids(queue.take()) == [1, 2, 3]
+
+
+def test_each_signature_is_joined_as_its_own_limits_say():
+    queue = BatchQueue(Limits(), others={"many": Limits(8), "alone": Limits(8, batched=False)})
+    for number, name in enumerate(("many", "", "alone", "many", "", "alone")):
+        queue.put(request(number, name))
+
+    assert [ids(queue.take()) for _ in range(5)] == [[0, 3], [1], [2], [4], [5]]
 
 
 def test_a_closed_queue_gives_out_what_is_left_and_then_ends():

@@ -29,13 +29,14 @@ from runtimes.contract.messages import (
     Warming,
     WarmupSample,
 )
-from runtimes.contract.tensor import Datatype, Signature, Tensor, TensorSpec
+from runtimes.contract.tensor import Datatype, NamedSignature, Signature, Tensor, TensorSpec
 
 IMAGE = Tensor("image", Datatype.FP32, (1, 1, 8, 8), bytes(range(256)))
 WORDS = Tensor("text", Datatype.BYTES, (1,), b"\x03\x00\x00\x00abc")
 LARGE = Tensor("large", Datatype.UINT8, (200_000,), bytes(200_000))
 EMPTY = Tensor("none", Datatype.FP32, (0, 4), b"")
 SPEC = TensorSpec("image", Datatype.FP32, (-1, 1, 8, 8))
+NAMED = NamedSignature(Signature((SPEC,), (SPEC,)), 8, "pets", "tensorflow/serving/classify")
 
 MESSAGES: list[Message] = [
     Load(ModelSpec("m", 3, "onnx", "/x")),
@@ -52,7 +53,9 @@ MESSAGES: list[Message] = [
             outputs=(TensorSpec("label", Datatype.BYTES, (-1,), optional=True),),
             max_batch_size=8,
             batching=Batching(500, usual_rows=9),
-            warmup=(WarmupSample("w", (TensorSpec("image", Datatype.FP32, (1, 2)),), "random", 3),),
+            warmup=(
+                WarmupSample("w", (TensorSpec("image", Datatype.FP32, (1, 2)),), "random", 3, "a"),
+            ),
             warmup_files=("/a.npz",),
             golden_files=("/b.npz", "/c.npz"),
             options={"freeze": True, "level": 2, "mode": "fast", "share": 0.5},
@@ -60,12 +63,14 @@ MESSAGES: list[Message] = [
     ),
     Infer(1, (IMAGE, WORDS, EMPTY), ("label",), 123),
     Infer(2, (LARGE,)),
+    Infer(3, (IMAGE,), signature="pets"),
     Cancel(9),
     Ping(),
     Pong(12),
     Warming(),
     Stop(),
-    Ready(Signature((SPEC,), (SPEC,)), 64, "cpu", 10, 20, {"framework": "x 1.0"}),
+    Ready((NamedSignature(Signature((SPEC,), (SPEC,)), 64),), "cpu", 10, 20, {"framework": "x"}),
+    Ready((NAMED, NamedSignature(Signature((SPEC,), ()), 0, "other")), "cpu", 10, 20),
     LoadFailed("the file is cut off \u00e9 \udcff"),
     Result(7, (IMAGE, EMPTY), Timings(1, 2, 3, 4, 5, False)),
     Failed(8, Code.DEADLINE_EXCEEDED, "too late"),

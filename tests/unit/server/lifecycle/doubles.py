@@ -7,7 +7,7 @@ import asyncio
 from prometheus_client import CollectorRegistry
 
 from runtimes.contract.messages import Ready
-from runtimes.contract.tensor import Signature
+from runtimes.contract.tensor import NamedSignature, Signature
 from server.lifecycle.history import History
 from server.lifecycle.manager import LifecycleManager
 from server.lifecycle.states import State
@@ -70,8 +70,8 @@ class FakeLoader:
             self.endings[attempt] = self.endings.get(attempt, 0) + 1
         version.pool = FakePool()
         self.pools[version.id] = version.pool
-        version.ready = Ready(Signature((), ()), 0, "cpu", 1, 1)
-        self._recorders.expect(version.settings.name, version.version)
+        version.ready = Ready((NamedSignature(Signature((), ())),), "cpu", 1, 1)
+        self._recorders.expect(version.settings.name, version.version, "echo")
 
     def succeed(self, id):
         self.pending[id].set_result(None)

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from runtimes.contract.messages import ModelSpec, Ready
-from runtimes.contract.tensor import Signature
+from runtimes.contract.tensor import NamedSignature, Signature
 from server.lifecycle.footprint import BASE, MIB
 from server.lifecycle.loading import Loader, Supplied
 from server.lifecycle.states import State
@@ -19,7 +19,7 @@ from server.repository.settings import ModelSettings, SwapPolicy
 from server.telemetry.recorder import Recorders
 from server.workers.worker import LoadError
 
-READY = Ready(Signature((), ()), 0, "cuda:1", 1_234_000_000, 56_000_000)
+READY = Ready((NamedSignature(Signature((), ())),), "cuda:1", 1_234_000_000, 56_000_000)
 
 
 class Pool:
@@ -92,7 +92,7 @@ async def test_a_loaded_version_can_answer():
     assert version.ready is READY
     assert (
         setting.registry.get_sample_value(
-            "underway_requests_in_flight", {"model": "m", "version": "1"}
+            "underway_requests_in_flight", {"model": "m", "version": "1", "runtime": "onnx"}
         )
         == 0
     )

@@ -9,7 +9,7 @@ from collections import deque
 from prometheus_client import CollectorRegistry
 
 from runtimes.contract.messages import Ready
-from runtimes.contract.tensor import Datatype, Signature, TensorSpec
+from runtimes.contract.tensor import Datatype, NamedSignature, Signature, TensorSpec
 from server.lifecycle.model import Model
 from server.lifecycle.states import State
 from server.lifecycle.version import ModelVersion
@@ -147,8 +147,8 @@ class World:
         load.pool = Pool(f"{name}/{version}")
         # An output of its own, by which a load can be told from others of its version.
         output = TensorSpec(f"y{next(self._ids)}", Datatype.FP32, ())
-        load.ready = Ready(Signature((), (output,)), 0, "cpu", 1, 1)
-        self.recorders.expect(name, version)
+        load.ready = Ready((NamedSignature(Signature((), (output,))),), "cpu", 1, 1)
+        self.recorders.expect(name, version, "echo")
         load.move(State.LOADING)
         load.move(State.READY)
         return load

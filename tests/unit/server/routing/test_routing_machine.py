@@ -95,7 +95,10 @@ class RoutingMachine(RuleBasedStateMachine):
         for frontend, load in self.used:
             assert not load.workers.closed
             assert frontend.table.get(load.added.load) is load
-            assert self.world.publisher.users(self.made[load.added.signature.outputs]) > 0
+            assert (
+                self.world.publisher.users(self.made[load.added.signatures[0].signature.outputs])
+                > 0
+            )
 
     @invariant()
     def every_name_leads_to_a_load_that_is_there(self):

@@ -27,6 +27,8 @@ def messages(draw):
     )
     for name in draw(st.lists(st.sampled_from(["timeout", "priority", "custom", "headers"]))):
         message.parameters[name].int64_param = draw(st.integers(-1, 9))
+    if draw(st.booleans()):
+        message.parameters["signature_name"].string_param = draw(st.sampled_from(["", "s"]))
     for name in draw(st.lists(st.sampled_from(["y", "z", ""]), max_size=2)):
         output = message.outputs.add(name=name)
         if draw(st.booleans()):
@@ -59,7 +61,14 @@ def meaning(decode, payload: bytes):
     request = decoded.request
     inputs = [(t.name, t.datatype, t.shape, bytes(t.data)) for t in request.inputs]
     rest = (request.model, request.version, request.id, request.outputs, request.deadline_ns)
-    return inputs, rest, request.priority, dict(request.parameters), dict(decoded.classes)
+    return (
+        inputs,
+        rest,
+        request.priority,
+        request.signature,
+        dict(request.parameters),
+        dict(decoded.classes),
+    )
 
 
 def agrees(payload: bytes) -> None:

@@ -15,8 +15,10 @@ from server.frontends.open_inference.parameters import (
 
 def test_known_parameters_are_told_from_the_rest():
     given = {"priority": 2, "timeout": 7, "binary_data_output": True, "mode": "fast"}
+    given["signature_name"] = "embed"
     parameters = request_parameters(given)
     assert (parameters.priority, parameters.timeout_us) == (2, 7)
+    assert parameters.signature == "embed"
     assert parameters.binary_data_output
     assert parameters.custom == {"mode": "fast"}
 
@@ -30,6 +32,12 @@ def test_a_timeout_becomes_a_deadline_that_fits_64_bits(timeout, deadline):
 def test_a_timeout_that_is_no_whole_number_is_refused(timeout):
     with pytest.raises(InvalidArgument, match="parameter 'timeout' must be a whole number"):
         request_parameters({"timeout": timeout})
+
+
+@pytest.mark.parametrize("value", [1, True, "x" * 513])
+def test_what_can_be_no_signature_is_refused(value):
+    with pytest.raises(InvalidArgument, match="parameter 'signature_name' must be the name of one"):
+        request_parameters({"signature_name": value})
 
 
 @pytest.mark.parametrize("value", [0, "", False])

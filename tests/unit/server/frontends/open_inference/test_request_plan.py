@@ -18,7 +18,9 @@ NOW = 1000
 SHAPES = st.lists(st.integers(0, 3), max_size=3)
 IDS = st.one_of(st.text(max_size=6), st.none(), st.integers(0, 9), st.just("é"), st.just('a"b'))
 PARAMETERS = st.dictionaries(
-    st.sampled_from(["binary_data_output", "timeout", "priority", "custom", "sequence_id"]),
+    st.sampled_from(
+        ["binary_data_output", "timeout", "priority", "custom", "sequence_id", "signature_name"]
+    ),
     st.one_of(st.booleans(), st.integers(-1, 9), st.text(max_size=3)),
     max_size=3,
 )
@@ -80,7 +82,7 @@ def meaning(decode, header: bytes, tail: bytes):
         return type(error), error.message
     inputs = [(t.name, t.datatype, t.shape, bytes(t.data)) for t in request.inputs]
     rest = (request.model, request.version, request.id, request.outputs, request.deadline_ns)
-    return inputs, rest, request.priority, dict(request.parameters), form
+    return inputs, rest, request.priority, request.signature, dict(request.parameters), form
 
 
 @given(requests())
