@@ -50,7 +50,7 @@ locust: $(VENV)/.loadtests ## Locust's page for the server at HOST; LOCUST_ARGS=
 	@$(BIN)/locust -f loadtests/locustfile.py --host $(HOST) $(LOCUST_ARGS)
 
 clean: ## Remove environments and demo models
-	rm -rf $(VENV) .venvs .demo .bench
+	rm -rf $(VENV) .venvs .demo .bench .compare
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Underway needs Python 3.11 or newer: make PYTHON=python3.11")'
