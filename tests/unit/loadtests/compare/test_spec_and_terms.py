@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
+
+import msgspec
 import pytest
 import yaml
 
-from loadtests.compare.spec import Spec, SpecError, parse_spec, read_spec
+from loadtests.compare.__main__ import main
+from loadtests.compare.spec import Candidate, Parity, Spec, SpecError, Terms, parse_spec, read_spec
 from loadtests.compare.terms import UNKNOWN, differences, model_settings, refusal, terms_of
 from tests.harness.server_process import ROOT
 
@@ -145,3 +150,46 @@ def test_devices_of_workers_stand_in_for_the_device():
     made = spec({"name": "a", "model": "m", "settings": {"workers": {"devices": ["cuda:0"]}}})
 
     assert "device" not in model_settings(made, made.candidates[0], {})
+
+
+# ---- docs/comparing.md --------------------------------------------------------------------------
+
+PAGE = (ROOT / "docs/comparing.md").read_text("utf-8")
+
+
+def rows(heading: str) -> dict[str, list[str]]:
+    """The rows of the first table after a heading, by what is in their first cell."""
+    table = re.search(r"(?:^\|.*\n)+", PAGE[PAGE.index(heading) :], re.MULTILINE)[0]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    return {name: line for line in cells[2:] for name in re.findall(r"`([\w-]+)`", line[0])}
+
+
+def test_every_field_of_a_spec_is_documented_with_its_default():
+    table = rows("## A spec")
+    defaults = {
+        field.name: field.default
+        for field in msgspec.structs.fields(Spec)
+        if isinstance(field.default, str | int | float)
+    }
+
+    assert set(table) == {field.name for field in msgspec.structs.fields(Spec)}
+    assert {name: yaml.safe_load(table[name][1].strip("`")) for name in defaults} == defaults
+    for name, part in (("terms", Terms), ("parity", Parity)):
+        for field in part.__struct_fields__:
+            assert f"`{field}`" in table[name][2]
+
+
+def test_every_field_of_a_candidate_and_every_option_is_documented():
+    assert set(rows("### Candidates")) == set(Candidate.__struct_fields__)
+    options = {option.opts[0] for option in main.params if option.opts[0].startswith("--")}
+
+    assert set(rows("## Options")) == options
+
+
+def test_the_spec_in_the_docs_is_one():
+    blocks = re.findall(r"(?:^    .*\n)+", PAGE[PAGE.index("## A spec") :], re.MULTILINE)
+
+    found = parse_spec(textwrap.dedent(blocks[0]))
+
+    assert [candidate.name for candidate in found.candidates] == ["alone", "joined", "triton"]
+    assert refusal(found, terms(found)) == ""
