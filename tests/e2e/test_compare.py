@@ -20,9 +20,11 @@ import yaml
 from matplotlib import image
 from onnx import numpy_helper
 
-from loadtests.compare.result import Result, read_result
+from loadtests.compare.result import Result, read_result, to_json
 from tests.harness.echo_repository import add_echo
 from tests.harness.server_process import ROOT, serving
+from tests.unit.loadtests.compare.results import gamma
+from tests.unit.loadtests.compare.results import result as made_up
 
 BROKEN_OFF = 130
 DELAY_MS = 100
@@ -83,7 +85,12 @@ def digits(digits_folder, demo_repository) -> Result:
         "rates": [40], "in_flight": 20, "saturation": False, "together": True,
         "candidates": [*candidates, {"name": "wrong", "model": "wrong"}],
     }  # fmt: skip
-    result, _ = finished(digits_folder, spec, "--tensorboard", str(digits_folder / "tensorboard"))
+    old = made_up({"digits-onnx": gamma(1000.0)}, rates=(40.0,))
+    (digits_folder / "old.json").write_bytes(to_json(old))
+    result, _ = finished(
+        digits_folder, spec, "--tensorboard", str(digits_folder / "tensorboard"),
+        "--against", str(digits_folder / "old.json"),
+    )  # fmt: skip
     return result
 
 
@@ -144,6 +151,17 @@ def test_a_swap_of_each_is_measured_and_loses_nothing(digits):
         assert swap.failed == 0
         assert swap.requests > 0
         assert 0 < swap.published < swap.ready <= swap.ended
+
+
+def test_against_an_older_comparison_it_is_said_what_changed(digits, digits_folder):
+    found = {(change.candidate, change.what): change for change in digits.changes}
+
+    p50 = found["digits-onnx", "p50 at 40/s, ms"]
+    assert p50.old > 1000
+    assert p50.new == digits.point("digits-onnx", 40.0).latency_ms["p50"].value
+    assert {candidate for candidate, _ in found} == {"digits-onnx"}
+    assert any("another machine" in note for note in digits.notes)
+    assert "What changed" in (digits_folder / "out/report.html").read_text()
 
 
 def test_all_reports_are_there(digits, digits_folder):
