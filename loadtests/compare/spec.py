@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -27,6 +28,10 @@ KEPT_FLAGS = ("model_repository", "model_config_file", "model_base_path", "model
               "http_port", "grpc_port", "metrics_port", "host", "log_format", "log_level",
               "frontends")  # fmt: skip
 """Settings of a server that the comparison makes itself; `frontends` is one of the terms."""
+
+
+URL = re.compile(r"^((http|grpc)://)?[^/\s@?#]+:\d{1,5}/?$")
+"""What the generator can reach."""
 
 
 class SpecError(Exception):
@@ -168,6 +173,10 @@ def _of(candidate: Candidate) -> list[str]:
     if candidate.url and (candidate.settings or candidate.server):
         found.append(f"{at}: settings and server are for models that an Underway is started for, "
                      "not for one at a url; say terms instead")  # fmt: skip
+    for field, url in (("url", candidate.url), ("rest", candidate.rest)):
+        if url and not URL.match(url):
+            found.append(f"{at}: {field}: expected http://HOST:PORT, for gRPC HOST:PORT, "
+                         f"got '{url}'")  # fmt: skip
     if not candidate.url and (candidate.terms or candidate.pid or candidate.rest):
         found.append(f"{at}: terms, pid and rest are for another server by url; say settings")
     if not candidate.url and candidate.protocol == "torchserve":

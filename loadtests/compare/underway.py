@@ -64,9 +64,12 @@ class Underway:
         return [model for model in models if index.get(model, {}).get("state") != "READY"]
 
     def history(self, model: str) -> list[Entry]:
-        """The model's transitions, oldest first."""
-        answer = requests.get(f"{self.admin}/v2/admin/models/{model}/history", timeout=CALL_TIMEOUT)
-        entries: list[Entry] = answer.json()["history"]
+        """The model's transitions, oldest first; none where the server does not answer."""
+        url = f"{self.admin}/v2/admin/models/{model}/history"
+        try:
+            entries: list[Entry] = requests.get(url, timeout=CALL_TIMEOUT).json()["history"]
+        except requests.RequestException:
+            return []  # what was measured until it went is worth keeping
         return entries
 
     def facts(self, model: str) -> dict[str, Any]:

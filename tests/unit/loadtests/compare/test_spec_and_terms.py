@@ -58,6 +58,8 @@ A = "candidates: [{name: a, model: m}"
          "say terms instead"),
         ("candidates: [{name: a, model: m, url: 'http://h:1', terms: {colour: 1}}]",
          "terms.colour: expected one of protocol"),
+        ("candidates: [{name: a, model: m, url: 'https://h:1'}]", "url: expected http://HOST:PORT"),
+        ("candidates: [{name: a, model: m, url: 'http://h:1', rest: 'h/x'}]", "rest: expected"),
         ("candidates: [{name: a, model: m, protocol: torchserve}]", "by url"),
     ],
 )  # fmt: skip
