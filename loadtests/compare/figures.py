@@ -34,8 +34,9 @@ def over_rate(result: Result, quantile: str) -> str:
     across, up = plot_area()
     target = result.target_p99_ms
     near = [target] if quantile == "p99" and target <= 3 * max(values) else []
+    rates = [at for line in series for at, _ in line.points]
     return lines(
-        f"{quantile} over the rate", series, linear(result.rates, *across),
+        f"{quantile} over the rate", series, linear(rates, *across),
         logarithmic([*values, *near], *up), "requests/s", "ms",
         limit=(target, f"target: {amount(target)} ms") if near else None,
     )  # fmt: skip

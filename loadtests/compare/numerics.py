@@ -27,7 +27,7 @@ def size_of(output: OutputParity) -> str:
     if output.epsilons is None:
         return f"{1 - output.equal:.2%} of the elements are others"
     if output.epsilons <= ROUNDING:
-        return f"rounding: about {max(output.epsilons, 0.1):.2g} units in the last place"
+        return f"rounding: about {max(output.epsilons, 0.1):.2g} in the last place"
     if output.epsilons <= HALVED:
         return "as much as a reduced precision loses"
     return "more than rounding: another model, or other weights"

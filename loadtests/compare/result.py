@@ -85,7 +85,7 @@ class Swap:
     requests: int
     failed: int
     before_p99_ms: float | None
-    during_p99_ms: float | None
+    during_slowest_ms: float | None
     dots: list[tuple[float, float]]
 
 

@@ -67,13 +67,13 @@ def swap_of(
 ) -> Swap:
     """The figures (pure): `moments` are when it was published, ready, and the old one ended."""
     published, ready, ended = moments
-    during = (intended >= published) & (intended < ended) & ~failed
+    during = latencies_ms[(intended >= published) & (intended < ended) & ~failed]
     before = (intended < published) & ~failed
     return Swap(
         candidate, rate, published - began, ready - began, ended - began, len(intended),
         int(failed.sum()), percentile(latencies_ms[before], 99),
-        percentile(latencies_ms[during], 99), _dots(intended[~failed] - began,
-                                                    latencies_ms[~failed]),
+        float(during.max()) if len(during) else None,
+        _dots(intended[~failed] - began, latencies_ms[~failed]),
     )  # fmt: skip
 
 

@@ -56,8 +56,10 @@ def costs(result: Result) -> Table:
     """What each candidate takes besides time."""
     rate = goal_rate(result)
     at = f" at {rate_name(rate)}" if rate is not None else ""
-    columns = ("candidate", f"CPU s per 1,000{at}", "memory", "GPU memory", "load", "warm-up",
-               "first request", "usual request", "swap", "p99 in the swap", "artifact")  # fmt: skip
+    columns = (
+        "candidate", f"CPU s per 1,000{at}", "memory", "GPU memory", "load", "warm-up",
+        "first request", "usual request", "swap", "slowest in the swap", "artifact",
+    )  # fmt: skip
     swaps = {swap.candidate: swap for swap in result.swaps}
     rows = []
     for one in result.candidates:
@@ -70,7 +72,8 @@ def costs(result: Result) -> Table:
                 size(one.gpu_memory), _seconds(one.load_s), _seconds(one.warm_up_s),
                 milliseconds(one.first_ms), milliseconds(one.usual_ms),
                 _seconds(swap.ready - swap.published if swap else None),
-                milliseconds(swap.during_p99_ms) if swap else NOT_KNOWN, size(one.artifact_bytes),
+                milliseconds(swap.during_slowest_ms if swap else None),
+                size(one.artifact_bytes),
             ]
         )  # fmt: skip
     return Table(columns, rows)

@@ -155,7 +155,7 @@ def test_a_swap_is_held_against_the_time_before_it():
 
     found = swap_of("a", 100.0, 0.0, (4.0, 5.0, 6.0), at, latencies, failed)
 
-    assert (found.before_p99_ms, found.during_p99_ms) == (5.0, 50.0)
+    assert (found.before_p99_ms, found.during_slowest_ms) == (5.0, 50.0)
     assert (found.requests, found.failed) == (1000, 1)
     assert len(found.dots) <= MOST_DOTS
     assert max(value for _, value in found.dots) == 50.0
