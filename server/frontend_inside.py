@@ -11,8 +11,8 @@ from server.config import ConfigError, Settings
 from server.frontends.grpc import GrpcFrontend
 from server.frontends.http_server import HttpServer
 from server.frontends.limits import limits_of
-from server.frontends.open_inference.servicer import OpenInferenceServicer
 from server.frontends.rest import create_app
+from server.frontends.servicers import all_servicers
 from server.hosting.core import FrontendCore
 from server.planes import ControlPlane
 from server.routing.direct import DirectLink
@@ -39,8 +39,8 @@ class FrontendInside:
             "http-port", settings.http_port,
             lambda: HttpServer(rest, host, settings.http_port, grace),
         )  # fmt: skip
-        servicer = OpenInferenceServicer(core.data, control, limits)
-        self._grpc = GrpcFrontend([servicer], core.data, limits)
+        servicers = all_servicers(core.data, control, limits)
+        self._grpc = GrpcFrontend(servicers, core.data, limits)
         self._link.attach(core.table, core.join)
 
     async def start(self) -> tuple[int, int]:
