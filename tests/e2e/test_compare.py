@@ -26,6 +26,9 @@ from tests.harness.server_process import ROOT, serving
 from tests.unit.loadtests.compare.results import gamma
 from tests.unit.loadtests.compare.results import result as made_up
 
+# The first test of a fixture waits for a whole comparison, on a busy machine for minutes.
+pytestmark = pytest.mark.timeout(450)
+
 BROKEN_OFF = 130
 DELAY_MS = 100
 DIGITS = ("digits-torchscript", "digits-savedmodel", "digits-onnx")
@@ -49,7 +52,7 @@ def started(folder: Path, spec: dict, *arguments: str) -> subprocess.Popen[str]:
 def finished(folder: Path, spec: dict, *arguments: str) -> tuple[Result, str]:
     """The same to its end, which must be a good one: the result, and what it said."""
     running = started(folder, spec, *arguments)
-    output, log = running.communicate(timeout=200)
+    output, log = running.communicate(timeout=400)
     assert running.returncode == 0, log
     return read_result(folder / "out/result.json"), output
 
