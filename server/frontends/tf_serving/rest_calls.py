@@ -39,9 +39,10 @@ from server.frontends.tf_serving.predictor import Predictor
 from server.frontends.tf_serving.status import model_status
 from server.planes import ControlPlane, DataPlane
 
+_ANY_CASE = re.IGNORECASE | re.ASCII  # else "ı" is an "i" that has no method
 _WHICH = r"(?:/versions/([0-9]+)|/labels/([^/:]+))?"
-_ASK = re.compile(rf"/v1/models/([^/:]+){_WHICH}:(classify|regress|predict)", re.IGNORECASE)
-_LOOK = re.compile(rf"/v1/models(?:/([^/:]+))?{_WHICH}(?:/(metadata))?", re.IGNORECASE)
+_ASK = re.compile(rf"/v1/models/([^/:]+){_WHICH}:(classify|regress|predict)", _ANY_CASE)
+_LOOK = re.compile(rf"/v1/models(?:/([^/:]+))?{_WHICH}(?:/(metadata))?", _ANY_CASE)
 _MAX_VERSION = 2**63 - 1
 
 
