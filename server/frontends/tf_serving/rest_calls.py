@@ -39,7 +39,7 @@ from server.frontends.tf_serving.predictor import Predictor
 from server.frontends.tf_serving.status import model_status
 from server.planes import ControlPlane, DataPlane
 
-_ANY_CASE = re.IGNORECASE | re.ASCII  # else "ı" is an "i" that has no method
+_ANY_CASE = re.IGNORECASE | re.ASCII  # a dotless i is an i else, without a method
 _WHICH = r"(?:/versions/([0-9]+)|/labels/([^/:]+))?"
 _ASK = re.compile(rf"/v1/models/([^/:]+){_WHICH}:(classify|regress|predict)", _ANY_CASE)
 _LOOK = re.compile(rf"/v1/models(?:/([^/:]+))?{_WHICH}(?:/(metadata))?", _ANY_CASE)
