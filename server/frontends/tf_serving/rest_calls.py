@@ -23,6 +23,7 @@ from server.frontends.direct import (
 )
 from server.frontends.disconnect import CancelWhenGone
 from server.frontends.limits import FrontendLimits
+from server.frontends.off_loop import by_size
 from server.frontends.server_timing import HEADER as TIMING
 from server.frontends.server_timing import server_timing
 from server.frontends.tf_serving.choice import ModelChoice, find, missing_for_rest
@@ -110,10 +111,11 @@ class RestCalls:
     async def _ask(self, method: str, of: ModelChoice, body: Buffer) -> bytes:
         document = json_object(body)
         choice = replace(of, signature=signature_name(document))
+        given = await by_size(len(body), decode_examples, document)
         if method == "classify":
-            classified = await self._examples.classify(choice, decode_examples(document), 0)
+            classified = await self._examples.classify(choice, given, 0)
             return encode_classes(classified.result)
-        regressed = await self._examples.regress(choice, decode_examples(document), 0)
+        regressed = await self._examples.regress(choice, given, 0)
         return encode_values(regressed.result)
 
     async def _predict(
@@ -126,7 +128,7 @@ class RestCalls:
             document = json_object(body)
             choice = replace(of, signature=signature_name(document))
             chosen = self._predictor.choose(choice, missing_for_rest)
-            inputs, rows = decode_inputs(document, chosen.signature)
+            inputs, rows = await by_size(len(body), decode_inputs, document, chosen.signature)
             with CancelWhenGone(receive, self._limits.disconnect_check_s):
                 answer = await self._predictor.infer(chosen, exchange, inputs)
             reply = encode_predictions(answer.outputs, rows=rows)
