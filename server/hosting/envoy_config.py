@@ -35,7 +35,7 @@ PATHS = "|".join(
 never be answered. (RFC 3629, section 4.)
 """
 
-NO_PATH = "the path is not UTF-8 in percent-encoding"
+NO_PATH = "the request has no path, or one that is not UTF-8 in percent-encoding"
 
 _STREAMS_PER_CONNECTION = 1024
 _STREAM_WINDOW = 2**20
