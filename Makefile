@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= .demo/models
 HOST ?= http://127.0.0.1:8000
+SPEC ?= loadtests/compare/digits.yaml
 # Two processes: most tests wait for servers that start. A file stays together, for its fixtures.
 PYTEST_ARGS ?=
 PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
@@ -11,7 +12,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 # Servers start hundreds of times in the tests; none shall compile everything again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test check protos dashboards bench bench-swap locust clean help
+.PHONY: demo test check check-deploy protos dashboards chart bench bench-swap locust compare clean help
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -19,7 +20,7 @@ help: ## Show this list
 demo: $(VENV)/.demo ## Build the demo models, serve them, and print examples to try
 	@$(BIN)/underway demo $(DEMO) --serve
 
-test: $(VENV)/.loadtests .venvs/clients/.ready .venvs/onnx/.ready .venvs/stores/.ready ## Set up everything and run the tests
+test: $(VENV)/.loadtests .venvs/clients/.ready .venvs/onnx/.ready .venvs/deploy/.ready .venvs/stores/.ready ## Set up everything and run the tests
 	@tests/e2e/fetch_libb64.sh $(CURDIR)/.venvs/clients/lib
 	@tests/e2e/fetch_prometheus.sh $(CURDIR)/.venvs/prometheus
 	@$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
@@ -31,6 +32,10 @@ check: $(VENV)/.dev ## Formatting, lint, types, import directions, generated fil
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m protos.generate --check
 	@$(BIN)/python -m deploy.grafana.boards --check
+	@$(BIN)/python -m deploy.helm.generate --check
+
+check-deploy: $(VENV)/.dev .venvs/deploy/.ready .venvs/deploy-scan/.ready ## Hold the chart against Trivy's and Checkov's rules
+	@$(BIN)/python -m tests.deploy.scan
 
 protos: $(VENV)/.dev ## Generate the code of protos/ and the JSON Schema of model.yaml
 	@$(BIN)/python -m protos.generate
@@ -38,9 +43,17 @@ protos: $(VENV)/.dev ## Generate the code of protos/ and the JSON Schema of mode
 
 dashboards: $(VENV)/.dev ## Generate Grafana's dashboards from deploy/grafana/boards
 	@$(BIN)/python -m deploy.grafana.boards
+	@$(BIN)/python -m deploy.helm.generate
+
+chart: $(VENV)/.dev ## Write the chart's table of values, and copy rules and dashboards into it
+	@$(BIN)/python -m deploy.helm.generate
 
 bench-swap: $(VENV)/.loadtests ## Measure 50 swaps of a model under load; BENCH_ARGS="--quick" for less
 	@$(BIN)/python -m loadtests.swap $(BENCH_ARGS)
+
+compare: $(VENV)/.loadtests ## Compare the digits models, or what SPEC says; COMPARE_ARGS="--out DIR ..." for more
+	@$(BIN)/underway demo $(DEMO)
+	@$(BIN)/underway compare $(SPEC) $(COMPARE_ARGS)
 
 bench: $(VENV)/.loadtests ## Measure serving beside bare protocol libraries; BENCH_ARGS="--quick" for less
 	@$(BIN)/python -m loadtests.bench $(BENCH_ARGS)
@@ -49,7 +62,7 @@ locust: $(VENV)/.loadtests ## Locust's page for the server at HOST; LOCUST_ARGS=
 	@$(BIN)/locust -f loadtests/locustfile.py --host $(HOST) $(LOCUST_ARGS)
 
 clean: ## Remove environments and demo models
-	rm -rf $(VENV) .venvs .demo .bench
+	rm -rf $(VENV) .venvs .demo .bench .compare
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Underway needs Python 3.11 or newer: make PYTHON=python3.11")'

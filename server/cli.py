@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
+from server.cli_compare import compare
 from server.cli_doctor import doctor_command
 from server.cli_models import models
 from server.cli_publish import publish
@@ -258,6 +259,7 @@ def _traces_are_wanted() -> bool:
     return bool(variable)
 
 
+main.add_command(compare)
 main.add_command(models)
 main.add_command(publish)
 main.add_command(doctor_command(serve.params, _settings))

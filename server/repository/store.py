@@ -99,7 +99,6 @@ class Store:
                 self._look_for_credentials_again()
             raise RepositoryError(reason_of(error)) from None
 
-
     def _look_for_credentials_again(self) -> None:
         """Connect anew, not too often: that takes a second of the CPU."""
         with self._lock:

@@ -152,5 +152,5 @@ def _folders(listing: RepositoryListing) -> list[Path]:
         if entry.mirrored:
             continue
         folders.append(entry.folder)
-        folders.extend(entry.folder / str(version) for version in entry.incomplete)
+        folders.extend(entry.folder_of(version) for version in entry.incomplete)
     return folders
