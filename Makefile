@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: demo test check protos bench-swap locust clean help
+.PHONY: demo test check protos bench bench-swap locust clean help
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -19,6 +19,7 @@ demo: $(VENV)/.demo ## Build the demo models, serve them, and print examples to 
 
 test: $(VENV)/.loadtests .venvs/clients/.ready .venvs/onnx/.ready ## Set up everything and run the tests
 	@tests/e2e/fetch_libb64.sh $(CURDIR)/.venvs/clients/lib
+	@tests/e2e/fetch_prometheus.sh $(CURDIR)/.venvs/prometheus
 	@$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 check: $(VENV)/.dev ## Formatting, lint, types, import directions, generated code
@@ -34,6 +35,9 @@ protos: $(VENV)/.dev ## Generate the code of protos/ and the JSON Schema of mode
 
 bench-swap: $(VENV)/.loadtests ## Measure 50 swaps of a model under load; BENCH_ARGS="--quick" for less
 	@$(BIN)/python -m loadtests.swap $(BENCH_ARGS)
+
+bench: $(VENV)/.loadtests ## Measure serving beside bare protocol libraries; BENCH_ARGS="--quick" for less
+	@$(BIN)/python -m loadtests.bench $(BENCH_ARGS)
 
 locust: $(VENV)/.loadtests ## Locust's page for the server at HOST; LOCUST_ARGS="--headless ..." for more
 	@$(BIN)/locust -f loadtests/locustfile.py --host $(HOST) $(LOCUST_ARGS)

@@ -11,6 +11,7 @@ import asyncio
 import json
 import struct
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -18,6 +19,7 @@ from typing import cast
 from protos import inference_pb2 as pb
 from runtimes.contract.messages import Timings
 from runtimes.contract.tensor import Datatype, Signature, Tensor, TensorSpec, byte_size
+from server.exchange import Exchange
 from server.frontends.grpc import GrpcFrontend
 from server.frontends.http_server import HttpServer
 from server.frontends.limits import FrontendLimits
@@ -28,19 +30,28 @@ from server.memory import keep_freed_memory
 from server.planes import ControlPlane, ModelMetadata
 from server.repository.settings import ModelSettings
 from server.statistics import ModelStatistics
+from server.telemetry.tally import VersionTally
 
 SHAPES = {"small": (1, 1, 8, 8), "image": (1, 3, 224, 224)}
 MAX_BATCH = 64
 
 
 class Mirror:
-    """A data plane whose models give their one input back."""
+    """A data plane whose models give their one input back, and which counts like a real one."""
 
-    async def infer(self, request: InferenceRequest, protocol: str) -> InferenceResponse:
+    def __init__(self) -> None:
+        self._tally = VersionTally()
+
+    def exchange(self, protocol: str, model: str = "", version: str = "") -> Exchange:
+        """Counted when it ends."""
+        return Exchange(protocol, self._tally.ended, model, version)
+
+    async def infer(self, request: InferenceRequest, exchange: Exchange) -> InferenceResponse:
         """The input of `request` as output `y`."""
         check(request, _signature(request.model), MAX_BATCH)
         (x,) = request.inputs
         y = Tensor("y", x.datatype, x.shape, x.data)
+        exchange.sent_ns = exchange.received_ns = time.monotonic_ns()
         return InferenceResponse(request.model, "1", request.id, (y,), Timings())
 
     def live(self) -> bool:

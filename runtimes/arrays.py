@@ -51,6 +51,21 @@ def to_array(tensor: Tensor) -> Array:
     return np.frombuffer(tensor.data, NUMPY[tensor.datatype]).reshape(tensor.shape)
 
 
+ALIGNMENT = 64
+"""Bytes; where vector instructions, and TensorFlow, want an array to begin."""
+
+
+def aligned(array: Array) -> Array:
+    """`array`, or a copy of it, in writable memory that begins at a multiple of ALIGNMENT."""
+    if array.flags.writeable and array.__array_interface__["data"][0] % ALIGNMENT == 0:
+        return array
+    memory = np.empty(array.nbytes + ALIGNMENT, np.uint8)
+    start = -memory.__array_interface__["data"][0] % ALIGNMENT
+    copy = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
 def to_tensor(name: str, datatype: Datatype, array: Array) -> Tensor:
     """`array` as a tensor that shares its memory where it is contiguous.
 

@@ -12,7 +12,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 import numpy as np
 import tensorflow as tf
 
-from runtimes.arrays import Array, to_array, to_tensor
+from runtimes.arrays import Array, aligned, to_array, to_tensor
 from runtimes.batch_size import max_batch_size
 from runtimes.contract.messages import ModelSpec
 from runtimes.contract.tensor import PREDICT, Datatype, Signature, Tensor
@@ -32,6 +32,7 @@ from runtimes.savedmodel_signatures import (
 )
 from runtimes.serving_warmup import recorded_requests
 
+CPU = "/CPU:0"
 GPU = "/GPU:0"  # the only one left visible to this process, whatever its number was
 
 _BF16: np.dtype[np.generic] = np.dtype(tf.bfloat16.as_numpy_dtype)
@@ -53,7 +54,7 @@ class SavedModelRuntime:
         wanted = Options(spec, ["signature"]).text("signature")
         index = choose(spec.device, len(tf.config.list_physical_devices("GPU")), "TensorFlow")
         _configure(spec, index)
-        placement = "/CPU:0" if index is None else GPU
+        placement = CPU if index is None else GPU
         try:
             with tf.device(placement):
                 loaded = tf.saved_model.load(spec.artifact)
@@ -160,7 +161,7 @@ class SavedModel:
         try:
             with tf.device(self._placement):
                 found: Mapping[str, tf.Tensor] = self._function(
-                    **{own[tensor.name]: _from_tensor(tensor) for tensor in inputs}
+                    **{own[tensor.name]: _from_tensor(tensor, self._placement) for tensor in inputs}
                 )
         except Exception as error:  # TensorFlow's own and what a py_function raises
             raise ModelError(clean_reason(error, self._spec)) from error
@@ -174,18 +175,25 @@ class SavedModel:
         ]
 
     def _to_tensor(self, name: str, value: tf.Tensor) -> Tensor:
-        array = np.asarray(value.numpy(), dtype=object if value.dtype == tf.string else None)
+        if self._placement == CPU and value.dtype not in (tf.string, tf.bfloat16):
+            array = np.asarray(memoryview(value))  # its own memory; numpy() would copy it
+        else:
+            array = np.asarray(value.numpy(), dtype=object if value.dtype == tf.string else None)
         return to_tensor(name, self._outputs[name], array)
 
 
-def _from_tensor(tensor: Tensor) -> tf.Tensor:
+def _from_tensor(tensor: Tensor, placement: str) -> tf.Tensor:
     array: Array = to_array(tensor)
     if tensor.datatype is Datatype.BYTES:
-        with tf.device("/CPU:0"):  # strings live nowhere else
+        with tf.device(CPU):  # strings live nowhere else
             return tf.constant(array, dtype=tf.string)
     if tensor.datatype is Datatype.BF16:
-        array = array.view(_BF16)
-    return tf.convert_to_tensor(array)
+        return tf.convert_to_tensor(array.view(_BF16))
+    if placement != CPU:
+        return tf.convert_to_tensor(array)
+    # In place, where convert_to_tensor would copy. TensorFlow aborts on memory out of line.
+    lent = aligned(array).__dlpack__()  # type: ignore[misc]  # it is of numbers or booleans
+    return tf.experimental.dlpack.from_dlpack(lent)
 
 
 def _configure(spec: ModelSpec, index: int | None) -> None:

@@ -14,12 +14,14 @@ from runtimes.arrays import to_array, to_tensor
 from runtimes.batch_size import max_batch_size
 from runtimes.contract.messages import ModelSpec
 from runtimes.contract.tensor import Datatype, Signature, Tensor, TensorSpec
+from runtimes.cuda_graphs import graph_sizes, why_no_graphs
 from runtimes.device import choose, device_name
 from runtimes.options import Options
 from runtimes.precision import check_precision, precision_fact
 from runtimes.probe import check_outputs, conclusive, probe_inputs
 from runtimes.reasons import clean_reason
 from runtimes.runtime import LoadError, ModelError
+from runtimes.torch_cuda import Graph, Shapes, pinned, shapes_of, to_host
 from runtimes.torch_signature import (
     EXTRA_FILE,
     Argument,
@@ -47,7 +49,11 @@ DTYPES: dict[Datatype, torch.dtype] = {
 
 
 class TorchScriptRuntime:
-    """Loads `torch.jit` archives. Option: `freeze` (inline the weights and optimise)."""
+    """Loads `torch.jit` archives.
+
+    Options: `freeze` (inline the weights and optimise), `cuda_graphs` (record the kernels of each
+    batch size and replay them).
+    """
 
     name = "torchscript"
     warmup_passes = 3  # profiling, compiling with what it found, and one to prove it
@@ -58,7 +64,8 @@ class TorchScriptRuntime:
     def load(self, spec: ModelSpec) -> TorchScriptModel:
         """Load, move to the device, and prove it. Raises LoadError."""
         check_precision(spec)
-        freeze = Options(spec, ["freeze"]).flag("freeze") or False
+        options = Options(spec, ["freeze", "cuda_graphs"])
+        freeze = options.flag("freeze") or False
         index = choose(spec.device, torch.cuda.device_count(), "PyTorch")
         device = torch.device(device_name(index))
         if index is not None:
@@ -71,6 +78,9 @@ class TorchScriptRuntime:
         embedded = parse_embedded(extra)
         signature, origin = choose_signature(spec, embedded, arguments, returns)
         _check_datatypes(signature)
+        graphs = options.flag("cuda_graphs") or False
+        if graphs and (reason := why_no_graphs(spec, signature, on_gpu=index is not None)):
+            raise LoadError(f"option 'cuda_graphs' {reason}")
         configured = spec.max_batch_size
         if configured is None:
             configured = embedded.max_batch_size
@@ -88,6 +98,9 @@ class TorchScriptRuntime:
             "precision": precision_fact(spec, on_gpu=index is not None),
             "probe": _prove(model, spec),
         }
+        if graphs:
+            sizes = model.record(graph_sizes(spec))
+            model.facts = {**model.facts, "CUDA graphs": sizes}
         return model
 
 
@@ -116,28 +129,78 @@ class TorchScriptModel:
         self._positions = map_inputs(signature.inputs, arguments)
         self._outputs = {spec.name: spec for spec in signature.outputs}
         self._returned = map_outputs(signature.outputs)
+        self._graphs: dict[Shapes, Graph] = {}
 
     def infer(self, inputs: Sequence[Tensor], outputs: Sequence[str]) -> list[Tensor]:
         """Run forward; raises ModelError, also where it returns other than what was declared."""
         with torch.inference_mode():
             found = self.run(inputs, outputs)
-            return [self._to_tensor(self._outputs[name], found[name]) for name in outputs]
+            plain = [self._plain(self._outputs[name], found[name]) for name in outputs]
+            values = to_host(plain) if self._device.type == "cuda" else plain
+            return [
+                _to_tensor(self._outputs[one], at) for one, at in zip(outputs, values, strict=True)
+            ]
 
     def run(self, inputs: Sequence[Tensor], outputs: Sequence[str]) -> dict[str, torch.Tensor]:
         """The outputs by name, still on the device. Raises ModelError."""
-        given = {self._positions[tensor.name]: self._from_tensor(tensor) for tensor in inputs}
+        given = {self._positions[tensor.name]: _from_tensor(tensor) for tensor in inputs}
         try:
             result = self._call(given)
         except Exception as error:  # TorchScript raises what the module does
             raise ModelError(clean_reason(error, self._spec)) from error
         return {name: self._pick(result, name) for name in outputs}
 
+    def record(self, sizes: Sequence[int]) -> str:
+        """Record a graph for each of `sizes` rows, 0 for inputs as they are; which there are then.
+
+        Raises LoadError.
+        """
+        for rows in sorted(sizes, reverse=True):  # the smaller ones fit into what the largest needs
+            given = self._ordered(
+                {
+                    self._positions[item.name]: self._recorded_input(item, rows)
+                    for item in self.signature.inputs
+                }
+            )
+            shared = next(iter(self._graphs.values()), None)
+            try:
+                graph = Graph.record(self._module, given, shared)
+            except Exception as error:  # TorchScript raises what the module does
+                reason = clean_reason(error, self._spec)
+                raise LoadError(
+                    f"option 'cuda_graphs': a batch of {rows} rows cannot be recorded: {reason}"
+                ) from None
+            self._graphs[shapes_of(given)] = graph
+        return ", ".join(str(rows) for rows in sizes if rows) or "1 shape"
+
+    def _recorded_input(self, item: TensorSpec, rows: int) -> torch.Tensor:
+        shape = (rows, *item.shape[1:]) if rows else item.shape
+        half = self._half and item.datatype is Datatype.FP32
+        dtype = torch.float16 if half else DTYPES[item.datatype]
+        return torch.zeros(shape, dtype=dtype, device=self._device)
+
     def _call(self, given: Mapping[int, torch.Tensor]) -> object:
         count = len(given)
-        if all(position in given for position in range(count)):
-            return self._module(*(given[position] for position in range(count)))
-        # An optional argument is left out before another one.
-        return self._module(**{self._arguments[at].name: value for at, value in given.items()})
+        if not all(position in given for position in range(count)):
+            # An optional argument is left out before another one.
+            return self._module(
+                **{self._arguments[at].name: self._moved(value) for at, value in given.items()}
+            )
+        ordered = self._ordered(given)
+        graph = self._graphs.get(shapes_of(ordered)) if self._graphs else None
+        if graph is not None:
+            return graph.replay([pinned(value) for value in ordered])
+        return self._module(*map(self._moved, ordered))
+
+    @staticmethod
+    def _ordered(given: Mapping[int, torch.Tensor]) -> list[torch.Tensor]:
+        return [given[position] for position in range(len(given))]
+
+    def _moved(self, value: torch.Tensor) -> torch.Tensor:
+        dtype = torch.float16 if self._half and value.dtype is torch.float32 else value.dtype
+        if self._device.type == "cuda":
+            return pinned(value).to(self._device, non_blocking=True).to(dtype)
+        return value.to(self._device, dtype)
 
     def tensors(self) -> list[tuple[str, torch.Tensor]]:
         """Every parameter and buffer with its name."""
@@ -165,19 +228,8 @@ class TorchScriptModel:
             raise ModelError(f"output '{name}' is a {type(value).__name__}, expected a tensor")
         return value
 
-    def _from_tensor(self, tensor: Tensor) -> torch.Tensor:
-        array = to_array(tensor)
-        if not array.flags.writeable:
-            # PyTorch knows no read-only memory, and a module may well work in place.
-            array = array.copy()
-        value = torch.from_numpy(array)
-        if tensor.datatype is Datatype.BF16:
-            value = value.view(torch.bfloat16)
-        if self._half and tensor.datatype is Datatype.FP32:
-            return value.to(self._device, torch.float16)
-        return value.to(self._device)
-
-    def _to_tensor(self, spec: TensorSpec, value: torch.Tensor) -> Tensor:
+    def _plain(self, spec: TensorSpec, value: torch.Tensor) -> torch.Tensor:
+        """An output in its datatype and in one piece, on the device. Raises ModelError."""
         if self._half and spec.datatype is Datatype.FP32 and value.dtype is torch.float16:
             value = value.float()
         if value.dtype is not DTYPES[spec.datatype]:
@@ -185,10 +237,24 @@ class TorchScriptModel:
                 f"output '{spec.name}' came as {value.dtype}, but the signature says "
                 f"{spec.datatype}"
             )
-        value = value.resolve_conj().resolve_neg().contiguous().cpu()
-        if spec.datatype is Datatype.BF16:
-            value = value.view(torch.uint16)
-        return to_tensor(spec.name, spec.datatype, np.asarray(value.numpy()))
+        return value.resolve_conj().resolve_neg().contiguous()
+
+
+def _from_tensor(tensor: Tensor) -> torch.Tensor:
+    """The tensor where it lies."""
+    array = to_array(tensor)
+    if not array.flags.writeable:
+        # PyTorch knows no read-only memory, and a module may well work in place.
+        array = array.copy()
+    value = torch.from_numpy(array)
+    return value.view(torch.bfloat16) if tensor.datatype is Datatype.BF16 else value
+
+
+def _to_tensor(spec: TensorSpec, value: torch.Tensor) -> Tensor:
+    value = value.cpu()
+    if spec.datatype is Datatype.BF16:
+        value = value.view(torch.uint16)
+    return to_tensor(spec.name, spec.datatype, np.asarray(value.numpy()))
 
 
 def _set_threads(threads: int) -> None:

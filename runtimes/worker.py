@@ -1,7 +1,8 @@
 """One worker: a process that loads one version of one model and answers its requests.
 
-Two threads: one reads messages into the queue, the main one computes and writes. End of file on
-the socket means that the gateway is gone, and ends the process whatever it is doing.
+A thread per socket reads messages into the queue; the main one computes and answers, with a helper
+beside it (`pipeline.py`). End of file on the gateway's socket means that the gateway is gone, and
+ends the process whatever it is doing.
 """
 
 from __future__ import annotations
@@ -15,19 +16,15 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from typing import cast
+from collections.abc import Iterator, Mapping
 
 from runtimes.aliases import as_artifact_names
-from runtimes.batching.decide import Waiting, expired
 from runtimes.batching.queue import BatchQueue
 from runtimes.clients import Client, Outbox
-from runtimes.contract.codes import Code
 from runtimes.contract.frames import FrameReader
 from runtimes.contract.messages import (
     Cancel,
     Connect,
-    Failed,
     Infer,
     Load,
     LoadFailed,
@@ -37,20 +34,18 @@ from runtimes.contract.messages import (
     Pong,
     ProtocolError,
     Ready,
-    Result,
     Stop,
     Warming,
 )
-from runtimes.execute import bounded, execute
 from runtimes.functions import Function, by_request, functions
 from runtimes.golden import check_golden
+from runtimes.pipeline import Busy, Pipeline
 from runtimes.priority import lowered_priority, step_back
 from runtimes.runtime import LoadError, ManySignatures, Runtime
 from runtimes.warmup_all import warm_up_all
 
 MAX_SOCKETS = 16  # in one read
 LOST_GATEWAY = 3  # exit code
-EXPIRED = "the deadline passed while the request waited in the queue"
 
 Loaded = tuple[Mapping[str, Function], Ready]
 
@@ -85,11 +80,12 @@ def run(sock: socket.socket, runtime: Runtime) -> None:
         max_bytes=first.spec.max_queue_bytes,
     )
     busy, control = Busy(), Client(sock, outbox, queue)
+    pipeline = Pipeline(asked, queue, busy, first.spec.max_answer_bytes)
     reader = threading.Thread(
         target=_read, args=(messages, sockets, control, busy, queue), daemon=True, name="reader"
     )
     reader.start()
-    _compute(busy, asked, queue, first.spec.max_answer_bytes)
+    pipeline.run()
     step_back()  # giving back a large model's memory takes its time, too
 
 
@@ -135,52 +131,6 @@ def _loaded(outbox: Outbox, runtime: Runtime, spec: ModelSpec) -> Loaded:
             facts=facts,
         ),
     )
-
-
-def _compute(busy: Busy, asked: Mapping[str, Function], queue: BatchQueue, most: int) -> None:
-    """Answer what is in the queue until it is closed; answers have at most `most` bytes."""
-    while (batch := queue.take()) is not None:
-        now = time.monotonic_ns()
-        busy.since_ns = now
-        endings: dict[Client, list[Message]] = {}
-        try:
-            for entry, ending in _endings(asked, batch, now):
-                client = cast(Client, entry.client)
-                endings.setdefault(client, []).append(bounded(ending, most))
-        finally:
-            for client, messages in endings.items():
-                client.outbox.send(*messages)
-        busy.since_ns = 0
-
-
-def _endings(
-    asked: Mapping[str, Function], batch: Sequence[Waiting], now: int
-) -> Iterator[tuple[Waiting, Result | Failed]]:
-    """Each request of the batch with its ending."""
-    alive = [entry for entry in batch if not expired(entry.request, now)]
-    if len(alive) < len(batch):
-        for entry in batch:
-            if expired(entry.request, now):
-                yield entry, Failed(entry.request.id, Code.DEADLINE_EXCEEDED, EXPIRED)
-    if alive:
-        function = asked[alive[0].request.signature]
-        found = execute(function.model, alive, now, function.limits)
-        # In this order: what execute() raises after its last ending must be raised here, too.
-        for ending, entry in zip(found, alive, strict=False):
-            yield entry, ending
-
-
-class Busy:
-    """Since when the present batch has been running, for whoever asks from another thread."""
-
-    def __init__(self) -> None:
-        self.since_ns = 0
-
-    @property
-    def ns(self) -> int:
-        """How long the present batch has been running."""
-        since = self.since_ns
-        return time.monotonic_ns() - since if since else 0
 
 
 def _read(

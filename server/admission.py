@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from server.errors import Overloaded
-
-RETRY_AFTER = 1.0
+from server.errors import RETRY_AFTER, Overloaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +57,11 @@ class Admission:
         if (
             usage.rows + rows > bounds.model_rows or usage.bytes + size > bounds.model_bytes
         ) and usage.rows:
-            raise self._refusal(f"for '{model}'", "-model", usage)
+            reason = "model_rows" if usage.rows + rows > bounds.model_rows else "model_bytes"
+            raise self._refusal(f"for '{model}'", "-model", usage, reason)
         if (total.rows + rows > bounds.rows or total.bytes + size > bounds.bytes) and total.rows:
-            raise self._refusal("in all", "", total)
+            reason = "rows" if total.rows + rows > bounds.rows else "bytes"
+            raise self._refusal("in all", "", total, reason)
         usage.rows += rows
         usage.bytes += size
         total.rows += rows
@@ -75,10 +75,11 @@ class Admission:
         self.total.bytes -= size
 
     @staticmethod
-    def _refusal(where: str, which: str, usage: Usage) -> Overloaded:
+    def _refusal(where: str, which: str, usage: Usage, reason: str) -> Overloaded:
         setting = f"max{which}-in-flight"
         return Overloaded(
             f"Exceeds maximum queue size: {usage.rows} rows with {usage.bytes} bytes are in flight "
             f"{where}; see {setting}-rows and {setting}-bytes",
             retry_after=RETRY_AFTER,
+            reason=reason,
         )

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Protocol
 
 import structlog
-from prometheus_client import CollectorRegistry
 
 from server.admission import AdmissionBounds
 from server.config import ConfigError, ModelControl, Settings
@@ -28,6 +27,7 @@ from server.frontends.http_server import HttpServer
 from server.lifecycle.history import History
 from server.lifecycle.loading import Loader, Supplied
 from server.lifecycle.manager import LifecycleManager
+from server.lifecycle.observation import Observation
 from server.model_config import batching_defaults, reload_folders, served_set
 from server.replacing import Replacing
 from server.repository.background import in_background
@@ -37,7 +37,8 @@ from server.repository.watcher import RepositoryWatcher
 from server.routing.messages import Bounds, Welcome
 from server.routing.publisher import Publisher
 from server.supply import Supply
-from server.telemetry.lifecycle import LifecycleMeter
+from server.telemetry.compat import MetricsCompat
+from server.telemetry.lag import LagMeter
 from server.telemetry.recorder import Recorders
 from server.workers.pool import PoolLimits, WorkerPool
 from server.workers.supervision import HeartbeatLimits
@@ -86,10 +87,11 @@ class Gateway:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        registry = CollectorRegistry()
-        recorders = Recorders(registry)
+        bounds = _bounds(settings)
+        observation = Observation(bounds, settings.max_in_flight, settings.metrics_compat)
+        recorders, meter = observation.recorders, observation.meter
         self._publisher = Publisher(recorders.add)
-        meter = LifecycleMeter(registry)
+        self._lag = LagMeter(recorders.late)
         served = served_set(settings)
         self._supply = Supply(
             settings.model_repositories, available_cpus(), settings.quiet_period, meter,
@@ -102,6 +104,9 @@ class Gateway:
             return WorkerPool(
                 supplied.spec, supplied.devices, self._zygotes, pool_limits,
                 lambda: in_background(supplied.unchanged, "look-again"),
+                lambda reason: recorders.restarted(
+                    supplied.spec.model, supplied.spec.version, reason
+                ),
             )  # fmt: skip
 
         history = History(meter)
@@ -130,9 +135,9 @@ class Gateway:
             )  # fmt: skip
         control = ServingControlPlane(
             self._manager, self._supply, history, settings.model_control, self._watcher.rescan,
-            self._publisher, recorders, replacing,
+            self._publisher, observation, replacing,
         )  # fmt: skip
-        admin = create_admin_app(control, registry)
+        admin = create_admin_app(control)
         self._metrics = listen(
             "metrics-port", settings.metrics_port,
             lambda: HttpServer(admin, settings.host, settings.metrics_port, 1),
@@ -141,6 +146,7 @@ class Gateway:
 
     async def start(self) -> Addresses:
         """Listen, and begin to load what the repositories hold."""
+        self._lag.start()
         await self._metrics.start()
         # Side by side: frontends of their own take a moment to start, and so do models.
         listening = asyncio.ensure_future(self._listen())
@@ -213,6 +219,7 @@ class Gateway:
         await self._manager.stop()
         await self._zygotes.stop()
         await self._metrics.stop()
+        await self._lag.stop()
         log.info("stopped")
 
 
@@ -276,15 +283,19 @@ def _pool_limits(settings: Settings) -> PoolLimits:
     )
 
 
+def _bounds(settings: Settings) -> AdmissionBounds:
+    return AdmissionBounds(
+        settings.max_in_flight_rows, settings.max_in_flight_bytes,
+        settings.max_model_in_flight_rows, settings.max_model_in_flight_bytes,
+    )  # fmt: skip
+
+
 def _make_frontends(
     settings: Settings, publisher: Publisher, control: ServingControlPlane, recorders: Recorders
 ) -> Frontends:
     """One frontend lives in this process; several each have their own."""
     count = settings.frontends or frontends_for(available_cpus())
-    bounds = AdmissionBounds(
-        settings.max_in_flight_rows, settings.max_in_flight_bytes,
-        settings.max_model_in_flight_rows, settings.max_model_in_flight_bytes,
-    ).share(count)  # fmt: skip
+    bounds = _bounds(settings).share(count)
     welcome = Welcome(
         number=0,
         host=settings.host,
@@ -296,6 +307,8 @@ def _make_frontends(
         worker_in_flight=max(1, settings.max_in_flight // count),
         bounds=Bounds(bounds.rows, bounds.bytes, bounds.model_rows, bounds.model_bytes),
         load_timeout=settings.load_timeout + settings.drain_timeout + CONTROL_SLACK,
+        server_timing=settings.server_timing,
+        tf_serving_metrics=MetricsCompat.TF_SERVING in settings.metrics_compat,
         log_level=settings.log_level,
         log_format=settings.log_format,
     )

@@ -14,6 +14,7 @@ import click
 from server.cli_models import models
 from server.cli_publish import publish
 from server.config import MIB, ConfigError, ModelControl, Settings, read_config_file
+from server.telemetry.compat import MetricsCompat
 from server.telemetry.logs import FORMATS, LEVELS
 
 SERVE_SETTINGS = (
@@ -21,9 +22,10 @@ SERVE_SETTINGS = (
     "frontends", "max_in_flight", "max_in_flight_rows", "max_in_flight_bytes",
     "max_model_in_flight_rows", "max_model_in_flight_bytes", "model_control", "load_model",
     "poll_interval", "quiet_period", "load_timeout", "load_retries", "load_retry_delay",
-    "drain_timeout", "silence_timeout", "busy_timeout", "log_level", "log_format",
-    "runtime_python", "model_config_file", "model_name", "model_base_path", "reload_folder",
-    "allow_labels_of_unavailable_versions", "enable_batching", "batching_parameters_file",
+    "drain_timeout", "silence_timeout", "busy_timeout", "server_timing", "metrics_compat",
+    "log_level", "log_format", "runtime_python", "model_config_file", "model_name",
+    "model_base_path", "reload_folder", "allow_labels_of_unavailable_versions", "enable_batching",
+    "batching_parameters_file",
 )  # fmt: skip
 
 SWITCH_INTERVAL = 0.0005
@@ -122,6 +124,11 @@ def main() -> None:
           default=30.0, type=float)  # fmt: skip
 @_setting("runtime-python", "NAME=PATH: interpreter of the environment that has runtime NAME's "
           "framework. May be repeated.", multiple=True)  # fmt: skip
+@_setting("server-timing", "Tell with every answer where its time went: the header Server-Timing, "
+          "and trailing metadata over gRPC.", default=True, type=bool)  # fmt: skip
+@_setting("metrics-compat", "Also give metrics under the names of another server. May be "
+          "repeated.", multiple=True,
+          type=click.Choice([kind.value for kind in MetricsCompat]))  # fmt: skip
 @_setting("log-level", "How much to log.", default="info", type=click.Choice(LEVELS))
 @_setting("log-format", "Log lines as text or JSON; auto: text on a terminal.",
           default="auto", type=click.Choice(FORMATS))  # fmt: skip
@@ -193,6 +200,9 @@ def _settings(options: dict[str, Any]) -> Settings:
         runtime_pythons=pythons,
         model_control=ModelControl(options.pop("model_control")),
         load_models=tuple(options.pop("load_model")),
+        metrics_compat=tuple(
+            MetricsCompat(name) for name in dict.fromkeys(options.pop("metrics_compat"))
+        ),
         reload_folders=tuple(options.pop("reload_folder")),
         **options,
     )

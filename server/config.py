@@ -14,6 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from server.repository.plain_yaml import PlainYamlError, load
+from server.telemetry.compat import MetricsCompat
 
 MIB = 2**20
 MAX_CONFIG_BYTES = MIB
@@ -66,6 +67,8 @@ class Settings:
     busy_timeout: float = 300.0
     log_level: str = "info"
     log_format: str = "auto"
+    server_timing: bool = True
+    metrics_compat: tuple[MetricsCompat, ...] = ()
     runtime_pythons: Mapping[str, str] = field(default_factory=dict)
     model_config_file: Path | None = None
     model_name: str = "default"
@@ -198,6 +201,13 @@ def _checked(key: str, value: object) -> object:
         values = value if isinstance(value, list) else [value]
         if not values or not all(isinstance(item, str) for item in values):
             raise ConfigError(f"config: {key}: expected a text or a list of texts")
+        return values
+    if key == "metrics_compat":
+        values = value if isinstance(value, list) else [value]
+        if any(item not in list(MetricsCompat) for item in values):
+            raise ConfigError(
+                f"config: {key}: expected one or a list of {', '.join(MetricsCompat)}"
+            )
         return values
     kind = str if key in _PATHS else _KINDS[key]
     if issubclass(kind, StrEnum):

@@ -6,9 +6,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 from server.config import ModelControl
-from server.errors import InvalidArgument, Unsupported
+from server.errors import InvalidArgument, NotFound, Unsupported
 from server.lifecycle.history import History, Transition
 from server.lifecycle.manager import LifecycleManager
+from server.lifecycle.observation import Observation
+from server.lifecycle.overview import Overview
 from server.lifecycle.states import State
 from server.looking import look_until_quiet
 from server.planes import IndexEntry
@@ -18,7 +20,7 @@ from server.repository.names import is_label
 from server.repository.served import ServedModel
 from server.statistics import ModelStatistics
 from server.supply import Supply
-from server.telemetry.recorder import Recorders
+from server.telemetry.compat import MetricsCompat
 
 API = "api"
 
@@ -44,7 +46,7 @@ class ServingControlPlane:
         control: ModelControl,
         rescan: Callable[[], Awaitable[None]],
         routing: Routing,
-        recorders: Recorders,
+        observation: Observation,
         replacing: Replacing | None = None,
     ) -> None:
         self._manager = manager
@@ -53,7 +55,7 @@ class ServingControlPlane:
         self._control = control
         self._rescan = rescan
         self._routing = routing
-        self._recorders = recorders
+        self._observation = observation
         self._replacing = replacing
 
     # ---- for clients ---------------------------------------------------------------------------
@@ -70,7 +72,7 @@ class ServingControlPlane:
             found = list(self._manager.versions())
         ready = {(one.settings.name, one.version) for one in found if one.state is State.READY}
         await self._routing.gather()
-        return [self._recorders.statistics(*key) for key in ready]
+        return [self._observation.recorders.statistics(*key) for key in ready]
 
     async def index(self, ready_only: bool) -> Sequence[IndexEntry]:
         """Every known model version, by name and version; a model without any is one line."""
@@ -113,6 +115,15 @@ class ServingControlPlane:
         await self._manager.settled([model])
         await self._routing.applied()
 
+    async def tf_serving_metrics(self) -> bytes:
+        """The metrics under TensorFlow Serving's names."""
+        kind = MetricsCompat.TF_SERVING
+        if not self._observation.offers(kind):
+            raise NotFound("metrics under these names are off; see --metrics-compat")
+        await self._routing.gather()
+        text, _ = await self._observation.page_of(kind, self._manager.versions())
+        return text
+
     async def replace_models(self, models: Sequence[ServedModel]) -> None:
         """Serve just these models in place of those of the model config."""
         if self._replacing is None:
@@ -153,9 +164,15 @@ class ServingControlPlane:
         """The newest transitions, oldest first."""
         return self._history.entries(model, limit)
 
-    async def counted(self) -> None:
-        """Have all that frontends counted up to now added up."""
+    async def metrics(self, accept: str) -> tuple[bytes, str]:
+        """All metrics, after having what frontends counted up to now added up."""
         await self._routing.gather()
+        return await self._observation.page(self._manager.versions(), accept)
+
+    async def overview(self) -> Overview:
+        """All models, likewise."""
+        await self._routing.gather()
+        return await self._observation.overview(self._manager.models)
 
     # ---- shared --------------------------------------------------------------------------------
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
+from runtimes.contract.codes import Code
 from server.admission import Admission
 from server.errors import InvalidArgument, ServingError, Unavailable
+from server.exchange import Exchange
 from server.inference import InferenceRequest, InferenceResponse, check
 from server.planes import ModelMetadata
 from server.routing.table import Load, RoutingTable
@@ -30,25 +33,19 @@ class ServingDataPlane:
         """Be not ready from here on; requests already let in are still answered."""
         self._stopping = True
 
-    async def infer(self, request: InferenceRequest, protocol: str) -> InferenceResponse:
-        """Answer `request` by its model, or raise the ServingError it ends with."""
-        started = time.monotonic_ns()
-        try:
-            load = self._table.acquire(request.model, request.version)
-        except ServingError as error:
-            self._table.unknown.failure(protocol, error.code)
-            raise
-        try:
-            return await self._answer(load, request, protocol, started)
-        except ServingError as error:
-            load.tally.failure(protocol, started, error.code)
-            raise
-        finally:
-            self._table.give_back(load)
+    def exchange(self, protocol: str, model: str = "", version: str = "") -> Exchange:
+        """See planes.DataPlane."""
+        return Exchange(protocol, self._never_served, model, version)
 
-    async def _answer(
-        self, load: Load, request: InferenceRequest, protocol: str, started: int
-    ) -> InferenceResponse:
+    async def infer(self, request: InferenceRequest, exchange: Exchange) -> InferenceResponse:
+        """Answer `request` by its model, or raise the ServingError it ends with.
+
+        The load that answers is in use until `exchange` has ended.
+        """
+        exchange.model, exchange.version = request.model, request.version
+        exchange.deadline_ns = request.deadline_ns
+        load = self._table.acquire(request.model, request.version)
+        exchange.ended = partial(self._served, load)
         called = load.signatures.get(request.signature)
         if called is None:
             raise _unknown_signature(request, load)
@@ -57,6 +54,8 @@ class ServingDataPlane:
         rows = shape[0] if called.max_batch_size and shape else 1
         size = sum([len(tensor.data) for tensor in request.inputs])
         self._admission.enter(load.model, load.usage, rows, size)
+        exchange.rows = rows
+        exchange.sent_ns = time.monotonic_ns()
         try:
             result = await load.workers.infer(
                 request.inputs,
@@ -67,11 +66,29 @@ class ServingDataPlane:
                 "" if called is load.added.signatures[0] else request.signature,
             )
         finally:
+            exchange.received_ns = time.monotonic_ns()
             self._admission.leave(load.usage, rows, size)
-        load.tally.success(protocol, started, rows, result.timings)
+        exchange.timings = result.timings
         return InferenceResponse(
             request.model, str(load.added.version), request.id, result.outputs, result.timings
         )
+
+    def _served(self, load: Load, exchange: Exchange, code: Code | None) -> None:
+        load.tally.ended(exchange, code)
+        self._table.give_back(load)
+
+    def _never_served(self, exchange: Exchange, code: Code | None) -> None:
+        """Count what ended before it had a load: under the model, where it names one."""
+        failed = code or Code.INTERNAL
+        if exchange.model and failed is not Code.NOT_FOUND:
+            try:
+                load = self._table.find(exchange.model, exchange.version)
+            except ServingError:
+                pass
+            else:
+                load.tally.ended(exchange, failed)
+                return
+        self._table.unknown.failure(exchange.protocol, failed)
 
     def live(self) -> bool:
         """True: whoever can ask is answered by a running loop."""

@@ -55,9 +55,19 @@ class Unavailable(ServingError):
 
 
 class Overloaded(ServingError):
-    """Refused at the door because too much is already in flight."""
+    """Refused at the door because too much is already in flight.
+
+    `reason` is in one word what there is too much of, for the metrics: `rows`, `bytes`,
+    `model_rows`, `model_bytes`, `worker` (requests in one), or `queue` (what waits in a worker).
+    """
 
     code = Code.OVERLOADED
+
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, reason: str = "queue"
+    ) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.reason = reason
 
 
 class DeadlineExceeded(ServingError):
@@ -100,6 +110,13 @@ _BY_CODE: dict[Code, type[ServingError]] = {
 }
 
 
+RETRY_AFTER = 1.0
+"""Seconds after which what is full or being restarted is worth another try."""
+
+_PASSING = (Code.UNAVAILABLE, Code.OVERLOADED)
+
+
 def error_for(code: Code, message: str) -> ServingError:
-    """The error class that stands for `code`, as received from a worker."""
-    return _BY_CODE.get(code, Internal)(message)
+    """The error that stands for `code`, as received from a worker."""
+    hint = RETRY_AFTER if code in _PASSING else None
+    return _BY_CODE.get(code, Internal)(message, retry_after=hint)

@@ -10,7 +10,7 @@ from typing import TypeVar
 from server.config import ConfigError, Settings
 from server.frontends.grpc import GrpcFrontend
 from server.frontends.http_server import HttpServer
-from server.frontends.limits import FrontendLimits
+from server.frontends.limits import limits_of
 from server.frontends.open_inference.servicer import OpenInferenceServicer
 from server.frontends.rest import create_app
 from server.hosting.core import FrontendCore
@@ -32,7 +32,7 @@ class FrontendInside:
         self._link = DirectLink(publisher, welcome.number)
         core = FrontendCore(welcome, self._link.tell)
         self._data = core.data
-        limits = FrontendLimits(welcome.max_message_bytes, welcome.server_version)
+        limits = limits_of(welcome)
         host, grace = settings.host, settings.drain_timeout
         rest = create_app(core.data, control, limits)
         self._rest = listen(

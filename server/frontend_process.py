@@ -18,7 +18,7 @@ import structlog
 
 from server.frontends.grpc import GrpcFrontend
 from server.frontends.http_server import HttpServer
-from server.frontends.limits import FrontendLimits
+from server.frontends.limits import limits_of
 from server.frontends.open_inference.servicer import OpenInferenceServicer
 from server.frontends.rest import create_app
 from server.hosting.client import GatewayClient, attach
@@ -43,7 +43,7 @@ async def _serve(client: GatewayClient) -> None:
     welcome = client.welcome
     configure_logs(welcome.log_level, welcome.log_format)
     structlog.contextvars.bind_contextvars(frontend=welcome.number)
-    limits = FrontendLimits(welcome.max_message_bytes, welcome.server_version)
+    limits = limits_of(welcome)
     rest = HttpServer(
         create_app(client.data, client.control, limits),
         welcome.host, welcome.http_port, welcome.drain_timeout, reuse_port=True,

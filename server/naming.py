@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TypeVar
 
-from server.errors import NotFound, Unavailable
+from server.errors import RETRY_AFTER, NotFound, Unavailable
 
 Load = TypeVar("Load")
-
-RETRY_AFTER = 1.0
 
 
 def resolve(model: str, version: str, routes: Mapping[str, Load], known: Collection[int]) -> Load:

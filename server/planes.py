@@ -12,8 +12,10 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from runtimes.contract.tensor import SERVING_DEFAULT, Signature
+from server.exchange import Exchange
 from server.inference import InferenceRequest, InferenceResponse
 from server.lifecycle.history import Transition
+from server.lifecycle.overview import Overview
 from server.repository.served import ServedModel
 from server.repository.settings import ModelSettings
 from server.statistics import ModelStatistics
@@ -76,8 +78,15 @@ class DataPlane(Protocol):
     Unknown models and versions raise NotFound, known ones that cannot answer raise Unavailable.
     """
 
-    async def infer(self, request: InferenceRequest, protocol: str) -> InferenceResponse:
-        """Answer `request`; `protocol` (`rest` or `grpc`) labels the metrics.
+    def exchange(self, protocol: str, model: str = "", version: str = "") -> Exchange:
+        """What one inference is to be decoded, answered and encoded in, so that it is counted with
+        whatever it ends with; `protocol` (`rest` or `grpc`) labels the metrics.
+
+        `model` and `version` are what the client named, where that is known so early.
+        """
+
+    async def infer(self, request: InferenceRequest, exchange: Exchange) -> InferenceResponse:
+        """Answer `request`, which `exchange` is about.
 
         Cancelling the awaiting task cancels the request in the worker.
         """
@@ -118,6 +127,11 @@ class ControlPlane(Protocol):
     async def unload(self, model: str, unload_dependents: bool) -> None:
         """Unload `model`; Unsupported while control is off."""
 
+    async def tf_serving_metrics(self) -> bytes:
+        """The metrics under TensorFlow Serving's names, as Prometheus' text; NotFound while they
+        are off.
+        """
+
     async def replace_models(self, models: Sequence[ServedModel]) -> None:
         """Serve just these models, in place of all that the model config named before, and return
         once they are available; those left out are unloaded.
@@ -146,5 +160,10 @@ class AdminPlane(Protocol):
     def history(self, model: str, limit: int) -> Sequence[Transition]:
         """The newest transitions, oldest first; of all models where `model` is ""."""
 
-    async def counted(self) -> None:
-        """Return when all that frontends have counted up to now is in the metrics."""
+    async def metrics(self, accept: str) -> tuple[bytes, str]:
+        """All metrics with what frontends have counted up to now, in the form that the header
+        Accept asks for, and their content type.
+        """
+
+    async def overview(self) -> Overview:
+        """All models with their counts, states and workers, as they are now."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +14,7 @@ from typing import Any
 import httpx
 import numpy as np
 
-from loadtests.generator.process import ROOT
+from loadtests.demo import build_demo
 from loadtests.swap.load import swap_load
 from loadtests.swap.questions import MODELS
 from loadtests.swap.records import Records
@@ -77,12 +75,7 @@ class Measured:
 @contextmanager
 def demo_copy(demo: Path, folder: Path) -> Iterator[Path]:
     """A model repository of the three digits models in `folder`; it is removed afterwards."""
-    done = subprocess.run(
-        [sys.executable, "-m", "server.demo", str(demo)],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if done.returncode != 0:
-        raise RuntimeError(f"the demo models could not be built: {done.stdout}{done.stderr}")
+    build_demo(demo)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for model in MODELS:

@@ -1,12 +1,13 @@
 """Join several requests' tensors into one batch and split its outputs again, on raw buffers.
 
 Rows lie one after another in memory, so joining along the first dimension is joining bytes: one
-copy in, none out, and BYTES tensors need no decoding.
+copy in, none out, and BYTES tensors need no decoding. The copy goes into memory that is used again
+and again where that is given.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate, pairwise
 
 from runtimes.contract.tensor import (
@@ -18,12 +19,23 @@ from runtimes.contract.tensor import (
     element_count,
 )
 
+Joining = Callable[[Sequence[Buffer]], Buffer]
+"""Copies buffers one behind the other into writable memory, which it may keep."""
+
 
 class BatchShapeError(Exception):
     """The model's output does not have one row per input row, so it cannot be shared out."""
 
 
-def join(parts: Sequence[Sequence[Tensor]], rows: int = 0) -> tuple[Tensor, ...]:
+def joined(buffers: Sequence[Buffer]) -> bytearray:
+    """All of `buffers` in memory of their own."""
+    # A bytearray, because PyTorch takes only writable memory without a copy.
+    return bytearray().join(buffers)
+
+
+def join(
+    parts: Sequence[Sequence[Tensor]], rows: int = 0, joining: Joining = joined
+) -> tuple[Tensor, ...]:
     """One tensor per input from `parts` (requests with equal names, datatypes, trailing shapes).
 
     Where they have fewer than `rows` rows, the last one is repeated: a model takes what it has
@@ -33,7 +45,7 @@ def join(parts: Sequence[Sequence[Tensor]], rows: int = 0) -> tuple[Tensor, ...]
     more = rows - found if found else 0
     if len(parts) == 1 and more <= 0:
         return tuple(parts[0])
-    joined = []
+    whole = []
     for tensors in zip(*parts, strict=True):
         first = tensors[0]
         total = sum([tensor.shape[0] for tensor in tensors])
@@ -42,10 +54,9 @@ def join(parts: Sequence[Sequence[Tensor]], rows: int = 0) -> tuple[Tensor, ...]
             last = next(tensor for tensor in reversed(tensors) if tensor.shape[0])
             buffers.append(bytes(_last_row(last)) * more)
             total += more
-        # A bytearray, because PyTorch takes only writable memory without a copy.
-        data = bytearray().join(buffers)
-        joined.append(Tensor(first.name, first.datatype, (total, *first.shape[1:]), data))
-    return tuple(joined)
+        shape = (total, *first.shape[1:])
+        whole.append(Tensor(first.name, first.datatype, shape, joining(buffers)))
+    return tuple(whole)
 
 
 def _last_row(tensor: Tensor) -> memoryview:

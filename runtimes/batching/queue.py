@@ -5,13 +5,26 @@ from __future__ import annotations
 import threading
 import time
 from bisect import insort_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from operator import attrgetter
 
-from runtimes.batching.decide import Limits, Waiting, next_batch, too_full, waiting
+from runtimes.batching.decide import Limits, Waiting, expired, next_batch, too_full, waiting
 from runtimes.contract.messages import Infer
 
 _TURN = attrgetter("turn_ns")
+_FOR_EVER_NS = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What leaves the queue: `entries` to run together, in order, and the `late`, not to be run.
+
+    Either may be empty.
+    """
+
+    entries: Sequence[Waiting]
+    late: Sequence[Waiting] = ()
 
 
 class QueueFull(Exception):
@@ -20,6 +33,9 @@ class QueueFull(Exception):
 
 class BatchQueue:
     """Whose turn it is first, goes first; `take` blocks for the next batch. Owned by one worker.
+
+    One batch may be reserved to be made ready while another is computed. Until it is begun, its
+    requests wait like all others: they count, expire, and can be cancelled.
 
     `limits` are those of the default signature, `others` those of the rest by name. No more than
     `max_rows` rows and `max_bytes` bytes may wait, 0 for no bound.
@@ -38,7 +54,11 @@ class BatchQueue:
         self._clock = clock
         self._max_rows = max_rows
         self._max_bytes = max_bytes
+        self._only_full = {
+            name: replace(one, max_delay_ns=_FOR_EVER_NS) for name, one in self._limits.items()
+        }
         self._waiting: list[Waiting] = []
+        self._reserved: list[Waiting] = []
         self._rows = 0
         self._bytes = 0
         self._closed = False
@@ -59,19 +79,22 @@ class BatchQueue:
 
     def cancel(self, request_id: int, client: object = None) -> bool:
         """Take a request out; False where it is not waiting, being computed or answered."""
+
+        def meant(entry: Waiting) -> bool:
+            return entry.request.id == request_id and entry.client is client
+
         with self._changed:
-            for index, entry in enumerate(self._waiting):
-                if entry.request.id == request_id and entry.client is client:
-                    self._remove((index,))
-                    return True
-            return False
+            return bool(self._take_out(meant))
 
     def drop(self, client: object) -> None:
         """Take out all that `client` asked: nobody waits for it."""
         with self._changed:
-            indices = [at for at, entry in enumerate(self._waiting) if entry.client is client]
-            if indices:
-                self._remove(tuple(indices))
+            self._take_out(lambda entry: entry.client is client)
+
+    @property
+    def is_empty(self) -> bool:
+        """True where nothing waits, reserved or not."""
+        return not self._waiting and not self._reserved
 
     def close(self) -> None:
         """Let `take` return None once the queue is empty."""
@@ -79,8 +102,8 @@ class BatchQueue:
             self._closed = True
             self._changed.notify()
 
-    def take(self) -> list[Waiting] | None:
-        """The next batch, in order; None when closed and empty."""
+    def take(self) -> Batch | None:
+        """The next batch; None when closed and empty."""
         with self._changed:
             while True:
                 if not self._waiting:
@@ -89,20 +112,61 @@ class BatchQueue:
                     self._changed.wait()
                     continue
                 now = self._clock()
-                limits = self._limits[self._waiting[0].request.signature]
-                decision = next_batch(self._waiting, limits, now)
+                if late := self._late(now):
+                    # Told at once, even where the others wait for company.
+                    return Batch((), late)
+                decision = next_batch(self._waiting, self._of_leader(self._limits), now)
                 if decision.take:
-                    return self._remove(decision.take)
+                    return Batch(self._left(self._pick(decision.take)))
                 self._changed.wait((decision.wait_until_ns - now) / 1e9)
 
-    def _remove(self, indices: tuple[int, ...]) -> list[Waiting]:
+    def _of_leader(self, limits: Mapping[str, Limits]) -> Limits:
+        """Those of the signature that is next to be asked."""
+        return limits[self._waiting[0].request.signature]
+
+    def reserve(self) -> Sequence[Waiting]:
+        """The next batch if it is full, so that waiting could not better it; to be begun."""
+        with self._changed:
+            if self._waiting and not self._reserved:
+                limits = self._of_leader(self._only_full)
+                decision = next_batch(self._waiting, limits, self._clock())
+                self._reserved = self._pick(decision.take) if decision.take else []
+            return tuple(self._reserved)
+
+    def begin(self) -> Batch:
+        """What is left of the batch that was reserved, which waits no more."""
+        with self._changed:
+            late = self._late(self._clock())
+            entries, self._reserved = self._left(self._reserved), []
+            return Batch(entries, late)
+
+    def _late(self, now: int) -> list[Waiting]:
+        """Take out those that nobody waits for any more."""
+        if not any(expired(entry.request, now) for entry in (*self._reserved, *self._waiting)):
+            return []
+        return self._take_out(lambda entry: expired(entry.request, now))
+
+    def _take_out(self, meant: Callable[[Waiting], bool]) -> list[Waiting]:
+        """Take out those that are `meant`, reserved or not."""
+        found = [entry for entry in self._reserved if meant(entry)]
+        if found:
+            self._reserved = [entry for entry in self._reserved if not meant(entry)]
+        indices = tuple(at for at, entry in enumerate(self._waiting) if meant(entry))
+        if indices:
+            found += self._pick(indices)
+        return self._left(found)
+
+    def _left(self, entries: list[Waiting]) -> list[Waiting]:
+        for entry in entries:
+            self._rows -= entry.rows
+            self._bytes -= entry.size
+        return entries
+
+    def _pick(self, indices: tuple[int, ...]) -> list[Waiting]:
         chosen = [self._waiting[index] for index in indices]
         if indices[-1] - indices[0] == len(indices) - 1:
             del self._waiting[indices[0] : indices[-1] + 1]
         else:
             for index in reversed(indices):
                 del self._waiting[index]
-        for entry in chosen:
-            self._rows -= entry.rows
-            self._bytes -= entry.size
         return chosen

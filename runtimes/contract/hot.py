@@ -30,7 +30,7 @@ MAX_KEPT_BYTES = 1024
 INLINE = -1
 
 _INFER = struct.Struct("<BBHxxxxQq")
-_RESULT = struct.Struct("<B?HIQqqqqIxxxxq")
+_RESULT = struct.Struct("<B?HIQqqqqIxxxxqq")
 _PADDING = tuple(bytes(count) for count in range(ALIGNMENT))
 _dumps = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -69,7 +69,7 @@ def encode_result(message: Result, place: Place | None) -> tuple[bytes, list[Buf
     t = message.timings
     fixed = _RESULT.pack(
         RESULT, t.leads, len(offsets), t.batch_rows, message.id, t.queue_ns, t.compute_input_ns,
-        t.compute_infer_ns, t.compute_output_ns, t.padded_rows, t.padded_bytes,
+        t.compute_infer_ns, t.compute_output_ns, t.padded_rows, t.padded_bytes, t.arrived_ns,
     )  # fmt: skip
     return fixed + _packed(offsets) + described, body
 
@@ -83,11 +83,12 @@ def decode_infer(header: bytes, body: memoryview, share: At | None) -> Infer:
 
 def decode_result(header: bytes, body: memoryview, share: At | None) -> Result:
     """The answer in a frame; tensors are views."""
-    _, leads, count, rows, id_, queue, taken, infer, given, padded, size = _RESULT.unpack_from(
-        header
+    _, leads, count, rows, id_, queue, taken, infer, given, padded, size, arrived = (
+        _RESULT.unpack_from(header)
     )
     _, tensors = _read(header, _RESULT.size, count, body, share)
-    return Result(id_, tensors, Timings(queue, taken, infer, given, rows, leads, padded, size))
+    timings = Timings(queue, taken, infer, given, rows, leads, padded, size, arrived)
+    return Result(id_, tensors, timings)
 
 
 def _laid_out(

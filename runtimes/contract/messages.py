@@ -220,6 +220,8 @@ class Timings:
     """Where a request's time in the worker went, in nanoseconds, and how many rows it ran with.
 
     `padded_rows` of the `batch_rows`, and `padded_bytes` of the batch's inputs, were filled in.
+    `arrived_ns` is when the worker had the request, on the machine's monotonic clock, 0 where it
+    was not told.
     """
 
     queue_ns: int = 0
@@ -231,6 +233,7 @@ class Timings:
     """True for exactly one request of each batch, so that executions can be counted."""
     padded_rows: int = 0
     padded_bytes: int = 0
+    arrived_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

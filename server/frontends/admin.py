@@ -1,12 +1,12 @@
-"""The operators' page: metrics, history, labels and rollback, on a port apart from inference."""
+"""The operators' page: metrics, overview, history, labels and rollback, on a port apart from
+inference.
+"""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 
 import orjson
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,11 +21,12 @@ MAX_BODY = 64 * 1024
 MAX_HISTORY = 2000
 
 
-def create_admin_app(admin: AdminPlane, registry: CollectorRegistry) -> Starlette:
+def create_admin_app(admin: AdminPlane) -> Starlette:
     """An ASGI application with `/metrics` and `/v2/admin/...`."""
-    pages = _Pages(admin, registry)
+    pages = _Pages(admin)
     app = Starlette(
         routes=[
+            Route("/v2/admin/overview", pages.overview),
             Route("/v2/admin/history", pages.history),
             Route("/v2/admin/models/{model}/history", pages.history),
             Route("/v2/admin/models/{model}/labels", pages.labels),
@@ -39,15 +40,17 @@ def create_admin_app(admin: AdminPlane, registry: CollectorRegistry) -> Starlett
 
 
 class _Pages:
-    def __init__(self, admin: AdminPlane, registry: CollectorRegistry) -> None:
+    def __init__(self, admin: AdminPlane) -> None:
         self._admin = admin
-        self._registry = registry
 
     async def metrics(self, request: Request) -> Response:
         """Everything counted, as Prometheus or OpenMetrics text."""
-        await self._admin.counted()
-        encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(self._registry), headers={"Content-Type": content_type})
+        text, content_type = await self._admin.metrics(request.headers.get("accept", ""))
+        return Response(text, headers={"Content-Type": content_type})
+
+    async def overview(self, _request: Request) -> Response:
+        """Everything a console shows of all models, cheap enough to be asked each second."""
+        return _json(await self._admin.overview())
 
     async def history(self, request: Request) -> Response:
         """What happened to every version, oldest first; `?limit=` for the newest only."""

@@ -21,11 +21,12 @@ class CallContext:
     """What came with a call besides its message.
 
     `metadata` holds the text entries only, keys in lower case. `deadline_ns` is on the monotonic
-    clock, 0 for none.
+    clock, 0 for none. What a handler puts into `trailing` goes back as metadata behind its answer.
     """
 
     metadata: Mapping[str, str] = field(default_factory=dict)
     deadline_ns: int = 0
+    trailing: dict[str, str] = field(default_factory=dict)
 
 
 UnaryHandler = Callable[[bytes, CallContext], Awaitable[bytes]]

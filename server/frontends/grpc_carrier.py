@@ -48,8 +48,11 @@ class GrpcCarrier:
         async def handle(payload: bytes, context: _Context) -> bytes:
             try:
                 self._check_request(payload)
-                reply = await handler(payload, _call_context(context))
+                call = _call_context(context)
+                reply = await handler(payload, call)
                 self._check_reply(reply)
+                if call.trailing:
+                    context.set_trailing_metadata(tuple(call.trailing.items()))
             except Exception as error:
                 await _abort(context, as_serving_error(error, path))
             return reply

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from server.routing.messages import Welcome
+
 DEFAULT_MAX_MESSAGE_BYTES = 64 * 2**20
 
 
@@ -13,12 +15,25 @@ class FrontendLimits:
 
     `max_message_bytes` bounds a request after decompression and an answer before compression.
     `disconnect_check_s` is how long a request runs before anyone looks whether its client is still
-    there.
+    there. `server_timing` says whether answers tell where their time went, `tf_serving_metrics`
+    whether REST has metrics under TensorFlow Serving's names.
     """
 
     max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES
     server_version: str = "0"
     disconnect_check_s: float = 0.05
+    server_timing: bool = True
+    tf_serving_metrics: bool = False
+
+
+def limits_of(welcome: Welcome) -> FrontendLimits:
+    """As the gateway tells a frontend."""
+    return FrontendLimits(
+        welcome.max_message_bytes,
+        welcome.server_version,
+        server_timing=welcome.server_timing,
+        tf_serving_metrics=welcome.tf_serving_metrics,
+    )
 
 
 def too_large_message(max_message_bytes: int) -> str:

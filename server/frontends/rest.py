@@ -13,6 +13,7 @@ from server.frontends.open_inference.rest_infer import InferEndpoint
 from server.frontends.open_inference.routes import add_routes
 from server.frontends.open_inference.schemas import SCHEMAS
 from server.frontends.rest_errors import add_error_handlers
+from server.frontends.tf_serving_metrics import add_tf_serving_metrics
 from server.planes import ControlPlane, DataPlane
 
 _DESCRIPTION = (
@@ -61,4 +62,6 @@ def create_app(data: DataPlane, control: ControlPlane, limits: FrontendLimits) -
     app = RestApp(infer, limits.server_version)
     add_error_handlers(app)
     add_routes(app, data, control, limits, infer)
+    if limits.tf_serving_metrics:
+        add_tf_serving_metrics(app, control)
     return app

@@ -16,9 +16,11 @@ from server.routing.messages import (
     AskLoad,
     AskReplace,
     AskStatistics,
+    AskTfServingMetrics,
     AskUnload,
     Done,
     IndexIs,
+    MetricsAre,
     Question,
     Refused,
     StatisticsAre,
@@ -29,7 +31,7 @@ log = structlog.get_logger()
 MOST_QUESTIONS = 256
 """Questions of one frontend that may be open; more are refused."""
 
-Result = Done | IndexIs | StatisticsAre | Refused
+Result = Done | IndexIs | StatisticsAre | MetricsAre | Refused
 
 _Reply = Callable[[Answer], None]
 
@@ -51,6 +53,8 @@ async def _answer(control: ControlPlane, question: Question) -> Result:
             return IndexIs(tuple(await control.index(ready_only)))
         case AskStatistics(model=model, version=version):
             return StatisticsAre(tuple(await control.statistics(model, version)))
+        case AskTfServingMetrics():
+            return MetricsAre(await control.tf_serving_metrics())
         case AskLoad(model=model, parameters=parameters, binary=binary):
             await control.load(model, {**parameters, **dict.fromkeys(binary, b"")})
         case AskUnload(model=model, dependents=dependents):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 
 import msgspec
@@ -31,11 +30,10 @@ from server.routing.messages import (
 )
 from server.routing.receiver import Receiver
 from server.routing.table import TableMessage
+from server.telemetry.counts import Latency
+from server.telemetry.lag import LagMeter
 
 log = structlog.get_logger()
-
-REPORT_EVERY = 1.0
-"""Seconds between reports: the most that is lost of what a killed frontend counted."""
 
 _FLUSH_WAIT = 2.0
 _DECODER = msgspec.msgpack.Decoder(FromGateway)
@@ -74,7 +72,7 @@ class GatewayClient:
         self._core: FrontendCore | None = None
         self._serve = asyncio.Event()
         self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._reporting: asyncio.Task[None] | None = None
+        self._lag = LagMeter(self._report)
         self._tell(Hello(PROTOCOL))
 
     async def attached(self) -> None:
@@ -90,7 +88,7 @@ class GatewayClient:
     def listening(self) -> None:
         """Tell the gateway that clients are answered from here on."""
         self._tell(Listening())
-        self._reporting = asyncio.ensure_future(self._report())
+        self._lag.start()
 
     async def ended(self) -> str:
         """Return, with the reason, when this frontend is to stop: it was told to, or the gateway is
@@ -110,8 +108,7 @@ class GatewayClient:
 
     async def close(self) -> None:
         """Hand over the last counts and let go of everything."""
-        if self._reporting is not None:
-            self._reporting.cancel()
+        await self._lag.stop()
         self._receiver.close()
         if self._core is not None:
             self._tell(Counted(0, self._core.table.report()))
@@ -170,8 +167,8 @@ class GatewayClient:
     def _tell(self, message: FromFrontend) -> None:
         self._channel.send(message)
 
-    async def _report(self) -> None:
-        with contextlib.suppress(asyncio.CancelledError):
-            while self._core is not None:
-                await asyncio.sleep(REPORT_EVERY)
-                self._tell(Counted(0, self._core.table.report()))
+    def _report(self, lag: Latency) -> None:
+        """Tell what was counted, about every second: a killed frontend loses no more than that."""
+        if self._core is not None:
+            report = msgspec.structs.replace(self._core.table.report(), lag=lag)
+            self._tell(Counted(0, report))

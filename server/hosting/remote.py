@@ -18,9 +18,11 @@ from server.routing.messages import (
     AskLoad,
     AskReplace,
     AskStatistics,
+    AskTfServingMetrics,
     AskUnload,
     FromFrontend,
     IndexIs,
+    MetricsAre,
     Question,
     Refused,
     StatisticsAre,
@@ -51,6 +53,11 @@ class RemoteControlPlane:
         """Totals over all frontends."""
         found = await self._ask(AskStatistics(model, version), self._control_timeout)
         return found.totals if isinstance(found, StatisticsAre) else ()
+
+    async def tf_serving_metrics(self) -> bytes:
+        """The metrics under TensorFlow Serving's names."""
+        found = await self._ask(AskTfServingMetrics(), self._control_timeout)
+        return found.text if isinstance(found, MetricsAre) else b""
 
     async def load(self, model: str, parameters: Mapping[str, str | bool | int | bytes]) -> None:
         """Load or reload `model`."""

@@ -60,6 +60,25 @@ def private_memory(pid: int, proc: Path = Path("/proc")) -> int | None:
     return sum(size for name, size in fields.items() if name.startswith("Private"))
 
 
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes a process has in memory: `resident` counts shared pages whole, `proportional` counts
+    each by how many processes share it, so that it adds up.
+    """
+
+    resident: int
+    proportional: int
+
+
+def memory_of(pid: int, proc: Path = Path("/proc")) -> Memory | None:
+    """What process `pid` has in memory; None where it is gone or not ours to look at."""
+    try:
+        fields = _fields((proc / str(pid) / "smaps_rollup").read_text())
+    except (OSError, ValueError):
+        return None
+    return Memory(fields["Rss"], fields["Pss"]) if {"Rss", "Pss"} <= fields.keys() else None
+
+
 def _available(proc: Path) -> int | None:
     try:
         return _fields((proc / "meminfo").read_text()).get("MemAvailable")

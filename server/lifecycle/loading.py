@@ -79,7 +79,7 @@ class Loader:
             version.pool = pool
         finally:
             self._reserved -= needed
-        self._recorders.expect(version.settings.name, version.version)
+        self._recorders.expect(version.settings.name, version.version, version.runtime)
 
     def forget(self, model: str, version: int) -> None:
         """Drop what was counted of a version that is long gone."""

@@ -42,6 +42,11 @@ class ModelVersion:
         self._since = time.monotonic()
 
     @property
+    def seconds_in_state(self) -> float:
+        """How long it has been in its state."""
+        return time.monotonic() - self._since
+
+    @property
     def phase(self) -> State:
         """Its state as decisions see it: what is about to leave counts as DRAINING already."""
         return State.DRAINING if self.leaving and self.state is State.READY else self.state

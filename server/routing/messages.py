@@ -61,6 +61,8 @@ class Welcome(_Message, frozen=True):
     bounds: Bounds
     control_timeout: float = 10.0
     load_timeout: float = 600.0
+    server_timing: bool = True
+    tf_serving_metrics: bool = False
     log_level: str = "info"
     log_format: str = "auto"
 
@@ -141,6 +143,12 @@ class StatisticsAre(_Message, frozen=True):
     totals: tuple[ModelStatistics, ...]
 
 
+class MetricsAre(_Message, frozen=True):
+    """A page of metrics as text."""
+
+    text: bytes
+
+
 class Refused(_Message, frozen=True):
     """A ServingError: `code` as in runtimes.contract.codes."""
 
@@ -153,7 +161,7 @@ class Answer(_Message, frozen=True):
     """Ends the Ask of that id."""
 
     id: int
-    result: Done | IndexIs | StatisticsAre | Refused
+    result: Done | IndexIs | StatisticsAre | MetricsAre | Refused
 
 
 class Pause(_Message, frozen=True):
@@ -228,13 +236,17 @@ class AskUnload(_Message, frozen=True):
     dependents: bool
 
 
+class AskTfServingMetrics(_Message, frozen=True):
+    """The metrics under TensorFlow Serving's names."""
+
+
 class AskReplace(_Message, frozen=True):
     """Serve these models in place of all that the model config named."""
 
     models: tuple[ServedModel, ...]
 
 
-Question = AskIndex | AskStatistics | AskLoad | AskUnload | AskReplace
+Question = AskIndex | AskStatistics | AskLoad | AskUnload | AskReplace | AskTfServingMetrics
 
 
 class Ask(_Message, frozen=True):

@@ -155,6 +155,7 @@ class RoutingTable:
                 for load in self._loads.values()
             ),
             self.unknown.take(),
+            {name: (usage.rows, usage.bytes) for name, usage in self._usage.items()},
         )
 
     # ---- what the gateway tells ----------------------------------------------------------------

@@ -2,36 +2,82 @@
 
 A frontend counts into one of these, hands it over about every second, and begins a new one; the
 gateway adds them up. Whatever else is to be counted per version gets a field here, a line in
-`merge`, and its family in `recorder.py`.
+`merge`, and its family in one of the files that `recorder.py` names.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
+from server.exchange import STAGES
 from server.statistics import BatchStatistics, Duration, ModelStatistics
+
+OK = "OK"
+"""The outcome of a request that was answered; that of any other is the code of its error."""
 
 PROTOCOLS = ("rest", "grpc")
 LATENCY_BUCKETS = (
-    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    5.0, 10.0, 30.0, 60.0,
 )  # fmt: skip
-BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 LATENCY_BOUNDS_NS = tuple(round(bound * 1e9) for bound in LATENCY_BUCKETS)
+WIDTH = len(LATENCY_BUCKETS) + 1
+"""Buckets of a duration: one per bound, and one above all of them."""
 
 
-def _no_buckets() -> list[int]:
-    return [0] * (len(LATENCY_BUCKETS) + 1)
+class Exemplar(msgspec.Struct, array_like=True, frozen=True):
+    """One request to look at: its trace, how long it took, and when (seconds since 1970)."""
+
+    trace_id: str
+    ns: int
+    at: float
+
+
+class Latency(msgspec.Struct, array_like=True):
+    """Durations: their sum, and how many are in each bucket; buckets are not cumulative.
+
+    `exemplars` has the newest one of a bucket, by its index.
+    """
+
+    ns: int = 0
+    buckets: list[int] = msgspec.field(default_factory=lambda: [0] * WIDTH)
+    exemplars: dict[int, Exemplar] = {}
+
+    @property
+    def count(self) -> int:
+        """How many there were."""
+        return sum(self.buckets)
 
 
 class ProtocolCounts(msgspec.Struct, array_like=True):
-    """Requests ended over one protocol; `buckets` are not cumulative, the last one is above all
-    bounds. `failures` go by code.
+    """Requests that ended over one protocol, by outcome; all else is of the answered ones.
+
+    `stage_ns` and `stage_buckets` are in the order of exchange.STAGES, as plain lists since they
+    are added to most often. Bytes are those of messages, not of what the network adds to them.
     """
 
-    requests: int = 0
-    ns: int = 0
-    buckets: list[int] = msgspec.field(default_factory=_no_buckets)
-    failures: dict[str, int] = {}
+    outcomes: dict[str, Latency] = {}
+    stage_ns: list[int] = msgspec.field(default_factory=lambda: [0] * len(STAGES))
+    stage_buckets: list[list[int]] = msgspec.field(
+        default_factory=lambda: [[0] * WIDTH for _ in STAGES]
+    )
+    rows: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+
+    @property
+    def stages(self) -> list[Latency]:
+        """What each of exchange.STAGES took; to be read only."""
+        return [Latency(*stage) for stage in zip(self.stage_ns, self.stage_buckets, strict=True)]
+
+    def of(self, outcome: str) -> Latency:
+        """Where requests with that outcome are counted."""
+        found = self.outcomes.get(outcome)
+        if found is None:
+            found = self.outcomes[outcome] = Latency()
+        return found
 
 
 class BatchCounts(msgspec.Struct, array_like=True):
@@ -46,30 +92,23 @@ class BatchCounts(msgspec.Struct, array_like=True):
 class Counts(msgspec.Struct, array_like=True):
     """One version's requests. Times are nanoseconds, `last_ms` milliseconds since 1970.
 
-    `queue_buckets` are of the time in the worker's queue, as ProtocolCounts has them. What batches
-    were filled up with is in `padded_rows` and `padded_bytes`.
+    `protocols` are those that were used. What batches were filled up with is in `padded_rows` and
+    `padded_bytes`; `rejected` counts what was refused as too much, by errors.Overloaded.reason.
     """
 
-    rest: ProtocolCounts = msgspec.field(default_factory=ProtocolCounts)
-    grpc: ProtocolCounts = msgspec.field(default_factory=ProtocolCounts)
+    protocols: dict[str, ProtocolCounts] = {}
     last_ms: int = 0
-    rows: int = 0
-    answered: int = 0
-    answered_ns: int = 0
-    failed: int = 0
-    failed_ns: int = 0
-    queue_ns: int = 0
-    input_ns: int = 0
-    infer_ns: int = 0
-    output_ns: int = 0
     batches: dict[int, BatchCounts] = {}
-    queue_buckets: list[int] = msgspec.field(default_factory=_no_buckets)
     padded_rows: int = 0
     padded_bytes: int = 0
+    rejected: dict[str, int] = {}
 
     def of(self, protocol: str) -> ProtocolCounts:
-        """The part of one of PROTOCOLS."""
-        return self.rest if protocol == "rest" else self.grpc
+        """Where requests over that protocol are counted."""
+        found = self.protocols.get(protocol)
+        if found is None:
+            found = self.protocols[protocol] = ProtocolCounts()
+        return found
 
 
 class VersionCounts(msgspec.Struct, array_like=True, frozen=True):
@@ -89,30 +128,24 @@ Unknown = dict[str, dict[str, int]]
 
 class Report(msgspec.Struct, array_like=True, frozen=True):
     """Everything one frontend counted since its last report. `versions` are all that it routes to
-    or still uses: of one that is not there, nothing is in flight.
+    or still uses: of one that is not there, nothing is in flight. `usage` are the rows and bytes
+    that are in flight per model, `lag` is how late its event loop was.
     """
 
     versions: tuple[VersionCounts, ...] = ()
     unknown: Unknown = {}
+    usage: dict[str, tuple[int, int]] = {}
+    lag: Latency | None = None
 
 
 def merge(total: Counts, more: Counts) -> None:
     """Add `more` to `total`."""
-    for protocol in PROTOCOLS:
-        _merge_protocol(total.of(protocol), more.of(protocol))
+    for protocol, counts in more.protocols.items():
+        _merge_protocol(total.of(protocol), counts)
     total.last_ms = max(total.last_ms, more.last_ms)
-    total.rows += more.rows
-    total.answered += more.answered
-    total.answered_ns += more.answered_ns
-    total.failed += more.failed
-    total.failed_ns += more.failed_ns
-    total.queue_ns += more.queue_ns
-    total.input_ns += more.input_ns
-    total.infer_ns += more.infer_ns
-    total.output_ns += more.output_ns
     total.padded_rows += more.padded_rows
     total.padded_bytes += more.padded_bytes
-    _merge_buckets(total.queue_buckets, more.queue_buckets)
+    merge_numbers(total.rejected, more.rejected)
     for size, batch in more.batches.items():
         there = total.batches.setdefault(size, BatchCounts())
         there.executions += batch.executions
@@ -121,38 +154,59 @@ def merge(total: Counts, more: Counts) -> None:
         there.output_ns += batch.output_ns
 
 
-def merge_failures(total: dict[str, int], more: dict[str, int]) -> None:
-    """Add failures by code."""
-    for code, count in more.items():
-        total[code] = total.get(code, 0) + count
+def merge_numbers(total: dict[str, int], more: Mapping[str, int]) -> None:
+    """Add numbers by name."""
+    for name, count in more.items():
+        total[name] = total.get(name, 0) + count
+
+
+def merge_latency(total: Latency, more: Latency) -> None:
+    """Add durations; the newer exemplars stay."""
+    total.ns += more.ns
+    _merge_list(total.buckets, more.buckets)
+    total.exemplars.update(more.exemplars)
 
 
 def _merge_protocol(total: ProtocolCounts, more: ProtocolCounts) -> None:
-    total.requests += more.requests
-    total.ns += more.ns
-    _merge_buckets(total.buckets, more.buckets)
-    merge_failures(total.failures, more.failures)
+    for outcome, latency in more.outcomes.items():
+        merge_latency(total.of(outcome), latency)
+    _merge_list(total.stage_ns, more.stage_ns)
+    for buckets, others in zip(total.stage_buckets, more.stage_buckets, strict=False):
+        _merge_list(buckets, others)
+    total.rows += more.rows
+    total.bytes_in += more.bytes_in
+    total.bytes_out += more.bytes_out
 
 
-def _merge_buckets(total: list[int], more: list[int]) -> None:
+def _merge_list(total: list[int], more: list[int]) -> None:
     # Not strict: what comes from elsewhere may be short, and is then just that.
     for index, count in enumerate(more[: len(total)]):
         total[index] += count
 
 
+def stage_ns(total: Counts, stage: str) -> int:
+    """What one stage took in all, over all protocols."""
+    index = STAGES.index(stage)
+    return sum(counts.stage_ns[index] for counts in total.protocols.values())
+
+
 def statistics_of(model: str, version: int, total: Counts) -> ModelStatistics:
     """The same in the words of the statistics extension."""
+    answered, failed = Duration(), Duration()
+    for counts in total.protocols.values():
+        for outcome, latency in counts.outcomes.items():
+            (answered if outcome == OK else failed).add(latency.ns, latency.count)
     return ModelStatistics(
         model, version,
         last_inference_ms=total.last_ms,
-        inference_count=total.rows,
+        inference_count=sum(counts.rows for counts in total.protocols.values()),
         execution_count=sum(batch.executions for batch in total.batches.values()),
-        success=Duration(total.answered, total.answered_ns),
-        fail=Duration(total.failed, total.failed_ns),
-        queue=Duration(total.answered, total.queue_ns),
-        compute_input=Duration(total.answered, total.input_ns),
-        compute_infer=Duration(total.answered, total.infer_ns),
-        compute_output=Duration(total.answered, total.output_ns),
+        success=answered,
+        fail=failed,
+        queue=Duration(answered.count, stage_ns(total, "queue")),
+        compute_input=Duration(answered.count, stage_ns(total, "assemble")),
+        compute_infer=Duration(answered.count, stage_ns(total, "compute")),
+        compute_output=Duration(answered.count, stage_ns(total, "split")),
         batches={
             size: BatchStatistics(
                 Duration(batch.executions, batch.input_ns),

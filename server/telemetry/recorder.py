@@ -1,111 +1,177 @@
-"""Everything counted of requests, added up over all frontends: read by `/metrics` and by the
-statistics API, so that both tell the same.
+"""Everything counted of requests, added up over all frontends: read by `/metrics`, by the overview
+and by the statistics API, so that all tell the same.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TypeVar
 
+import msgspec
 from prometheus_client import CollectorRegistry, disable_created_metrics
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from server.statistics import ModelStatistics
-from server.telemetry.batch_metrics import batch_metrics, cumulative
+from server.telemetry.batch_metrics import batch_metrics
 from server.telemetry.counts import (
-    LATENCY_BUCKETS,
-    PROTOCOLS,
     Counts,
+    Latency,
     Report,
     Unknown,
     merge,
-    merge_failures,
+    merge_latency,
+    merge_numbers,
     statistics_of,
 )
+from server.telemetry.histograms import add_latency
+from server.telemetry.request_metrics import request_metrics
+from server.telemetry.totals import LABELS, Totals, VersionTotals
 
 Key = tuple[str, int]
+Counted = TypeVar("Counted", Counts, Latency)
+
+GATEWAY = "gateway"
+
+
+@dataclass(slots=True)
+class _Version:
+    """The totals of one version; `expected` once it has been ready."""
+
+    counts: Counts = field(default_factory=Counts)
+    runtime: str = ""
+    expected: bool = False
+    restarts: dict[str, int] = field(default_factory=dict)
+
+
+class _Frontend:
+    """What one frontend last told of itself, and how late its loop was in all."""
+
+    __slots__ = ("in_flight", "lag", "usage")
+
+    def __init__(self) -> None:
+        self.in_flight: dict[Key, int] = {}
+        self.usage: dict[str, tuple[int, int]] = {}
+        self.lag: Latency | None = None
 
 
 class Recorders(Collector):
-    """Totals per version, and the metric families made of them, all names in one place."""
+    """Totals per version, and the metric families made of them.
+
+    Counted by the event loop, collected in any thread.
+    """
 
     def __init__(self, registry: CollectorRegistry) -> None:
         # A second series per counter, of no use to rate().
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        self._totals: dict[Key, Counts] = {}
+        self._lock = threading.Lock()
+        self._versions: dict[Key, _Version] = {}
         self._unknown: Unknown = {}
-        self._in_flight: dict[int, dict[Key, int]] = {}
+        self._frontends: dict[int, _Frontend] = {}
+        self._lag = Latency()
         registry.register(self)
 
-    def expect(self, model: str, version: int) -> None:
+    def expect(self, model: str, version: int, runtime: str) -> None:
         """Count a version from here on; one that was there before goes on where it was."""
-        self._totals.setdefault((model, version), Counts())
+        with self._lock:
+            there = self._versions.setdefault((model, version), _Version())
+            there.runtime, there.expected = runtime, True
 
     def add(self, frontend: int, report: Report) -> None:
         """Add what a frontend counted; of versions that are forgotten, nothing is kept."""
-        in_flight: dict[Key, int] = {}
-        for one in report.versions:
-            key = (one.model, one.version)
-            total = self._totals.get(key)
-            if total is not None:
-                merge(total, one.counts)
-                in_flight[key] = in_flight.get(key, 0) + one.in_flight
-        self._in_flight[frontend] = in_flight
-        for protocol, failures in report.unknown.items():
-            merge_failures(self._unknown.setdefault(protocol, {}), failures)
+        with self._lock:
+            there = self._frontends.setdefault(frontend, _Frontend())
+            there.in_flight, there.usage = {}, report.usage
+            for one in report.versions:
+                key = (one.model, one.version)
+                version = self._versions.get(key)
+                if version is not None:
+                    merge(version.counts, one.counts)
+                    there.in_flight[key] = there.in_flight.get(key, 0) + one.in_flight
+            for protocol, failures in report.unknown.items():
+                merge_numbers(self._unknown.setdefault(protocol, {}), failures)
+            if report.lag is not None:
+                there.lag = there.lag or Latency()
+                merge_latency(there.lag, report.lag)
+
+    def late(self, lag: Latency) -> None:
+        """Add how late the gateway's own event loop was."""
+        with self._lock:
+            merge_latency(self._lag, lag)
+
+    def restarted(self, model: str, version: int, reason: str) -> None:
+        """Count a worker that is replaced."""
+        with self._lock:
+            there = self._versions.setdefault((model, version), _Version())
+            merge_numbers(there.restarts, {reason: 1})
 
     def frontend_gone(self, frontend: int) -> None:
         """Nothing is in flight there any more."""
-        self._in_flight.pop(frontend, None)
+        with self._lock:
+            self._frontends.pop(frontend, None)
 
     def forget(self, model: str, version: int) -> None:
         """Drop a version's series, so that a server that swaps for months does not grow."""
-        self._totals.pop((model, version), None)
+        with self._lock:
+            self._versions.pop((model, version), None)
 
     def statistics(self, model: str, version: int) -> ModelStatistics:
         """One version's totals; zeros for one that was never expected."""
-        return statistics_of(model, version, self._totals.get((model, version), Counts()))
+        there = self._versions.get((model, version), _Version())
+        return statistics_of(model, version, there.counts)
 
-    # ---- metrics -------------------------------------------------------------------------------
+    def snapshot(self) -> Totals:
+        """A copy of all totals as they are at this moment."""
+        with self._lock:
+            usage: dict[str, tuple[int, int]] = {}
+            for frontend in self._frontends.values():
+                for model, (rows, size) in frontend.usage.items():
+                    before = usage.get(model, (0, 0))
+                    usage[model] = (before[0] + rows, before[1] + size)
+            lags = {
+                f"frontend-{number}": one.lag
+                for number, one in self._frontends.items()
+                if one.lag is not None
+            }
+            return Totals(
+                [
+                    VersionTotals(
+                        *key, one.runtime, _copy(one.counts), self._in_flight(key), {**one.restarts}
+                    )
+                    for key, one in self._versions.items()
+                    if one.expected
+                ],
+                {protocol: {**codes} for protocol, codes in self._unknown.items()},
+                usage,
+                {name: _copy(lag) for name, lag in {GATEWAY: self._lag, **lags}.items()},
+            )
 
     def collect(self) -> Iterator[Metric]:
         """The families as they stand; called at a scrape."""
-        labels = ("model", "version")
-        requests = CounterMetricFamily(
-            "underway_requests", "Inference requests ended, answered or not.",
-            labels=(*labels, "protocol"),
+        totals = self.snapshot()
+        yield from request_metrics(totals)
+        yield from batch_metrics(totals)
+        restarts = CounterMetricFamily(
+            "underway_worker_restarts", "Workers that were replaced, by why the old one went.",
+            labels=(*LABELS, "reason"),
         )  # fmt: skip
-        failures = CounterMetricFamily(
-            "underway_request_failures", "Inference requests that ended without an answer.",
-            labels=(*labels, "protocol", "code"),
+        for one in totals.versions:
+            for reason, count in one.restarts.items():
+                restarts.add_metric((*one.names, reason), count)
+        lags = HistogramMetricFamily(
+            "underway_event_loop_lag_seconds", "How late each process's event loop was.",
+            labels=("process",),
         )  # fmt: skip
-        latency = HistogramMetricFamily(
-            "underway_request_duration_seconds", "From decoded request to answer.",
-            labels=(*labels, "protocol"),
-        )  # fmt: skip
-        in_flight = GaugeMetricFamily(
-            "underway_requests_in_flight", "Inference requests being answered.", labels=labels
-        )
-        for (model, version), total in self._totals.items():
-            names = (model, str(version))
-            in_flight.add_metric(names, self._in_flight_of((model, version)))
-            for protocol in PROTOCOLS:
-                counts = total.of(protocol)
-                requests.add_metric((*names, protocol), counts.requests)
-                buckets = cumulative(LATENCY_BUCKETS, counts.buckets)
-                latency.add_metric((*names, protocol), buckets, counts.ns / 1e9)
-                for code, count in counts.failures.items():
-                    failures.add_metric((*names, protocol, code), count)
-        for protocol, by_code in self._unknown.items():
-            for code, count in by_code.items():
-                failures.add_metric(("_unknown", "", protocol, code), count)
-        yield from (requests, failures, latency, in_flight)
-        yield from batch_metrics(self._totals)
+        for process, lag in totals.lags.items():
+            add_latency(lags, (process,), lag)
+        yield from (restarts, lags)
 
-    def _in_flight_of(self, key: Key) -> int:
-        return sum(there.get(key, 0) for there in self._in_flight.values())
+    def _in_flight(self, key: Key) -> int:
+        return sum(there.in_flight.get(key, 0) for there in self._frontends.values())
+
+
+def _copy(counted: Counted) -> Counted:
+    # Faster than copy.deepcopy, and all that is counted can travel.
+    return msgspec.msgpack.decode(msgspec.msgpack.encode(counted), type=type(counted))

@@ -6,8 +6,16 @@ import time
 from bisect import bisect_left
 
 from runtimes.contract.codes import Code
-from runtimes.contract.messages import Timings
-from server.telemetry.counts import LATENCY_BOUNDS_NS, BatchCounts, Counts, Unknown
+from server.exchange import Exchange
+from server.telemetry.counts import (
+    LATENCY_BOUNDS_NS,
+    OK,
+    BatchCounts,
+    Counts,
+    Exemplar,
+    Latency,
+    Unknown,
+)
 
 
 class VersionTally:
@@ -18,51 +26,55 @@ class VersionTally:
     def __init__(self) -> None:
         self._counts = Counts()
 
-    def success(self, protocol: str, started_ns: int, rows: int, timings: Timings) -> None:
-        """Count an answered request of `rows` rows that came at `started_ns` (monotonic)."""
-        elapsed = time.monotonic_ns() - started_ns
+    def ended(self, exchange: Exchange, code: Code | None) -> None:
+        """Count a request that was answered (None) or that ended with `code`."""
         counts = self._counts
-        door = counts.rest if protocol == "rest" else counts.grpc
-        door.requests += 1
-        door.ns += elapsed
-        # A bound belongs to its own bucket, as in Prometheus.
-        door.buckets[bisect_left(LATENCY_BOUNDS_NS, elapsed)] += 1
+        door = counts.of(exchange.protocol)
+        door.bytes_in += exchange.bytes_in
+        if code is not None:
+            observe(door.of(code.value), exchange.total_ns, exchange.trace_id)
+            if exchange.rejected:
+                reason = exchange.rejected
+                counts.rejected[reason] = counts.rejected.get(reason, 0) + 1
+            return
+        door.bytes_out += exchange.bytes_out
+        door.rows += exchange.rows
+        observe(door.of(OK), exchange.total_ns, exchange.trace_id)
+        sums, buckets = door.stage_ns, door.stage_buckets
+        for stage, ns in enumerate(exchange.stages()):
+            sums[stage] += ns
+            # A bound belongs to its own bucket, as in Prometheus.
+            buckets[stage][bisect_left(LATENCY_BOUNDS_NS, ns)] += 1
         counts.last_ms = time.time_ns() // 1_000_000
-        counts.rows += rows
-        counts.answered += 1
-        counts.answered_ns += elapsed
-        counts.queue_ns += timings.queue_ns
-        counts.queue_buckets[bisect_left(LATENCY_BOUNDS_NS, timings.queue_ns)] += 1
-        counts.input_ns += timings.compute_input_ns
-        counts.infer_ns += timings.compute_infer_ns
-        counts.output_ns += timings.compute_output_ns
-        if timings.leads:
-            batch = counts.batches.get(timings.batch_rows)
-            if batch is None:
-                batch = counts.batches[timings.batch_rows] = BatchCounts()
-            batch.executions += 1
-            counts.padded_rows += timings.padded_rows
-            counts.padded_bytes += timings.padded_bytes
-            batch.input_ns += timings.compute_input_ns
-            batch.infer_ns += timings.compute_infer_ns
-            batch.output_ns += timings.compute_output_ns
-
-    def failure(self, protocol: str, started_ns: int, code: Code) -> None:
-        """Count a request that ended without an answer."""
-        elapsed = time.monotonic_ns() - started_ns
-        counts = self._counts
-        door = counts.of(protocol)
-        door.requests += 1
-        door.ns += elapsed
-        door.buckets[bisect_left(LATENCY_BOUNDS_NS, elapsed)] += 1
-        door.failures[code.value] = door.failures.get(code.value, 0) + 1
-        counts.failed += 1
-        counts.failed_ns += elapsed
+        if exchange.timings.leads:
+            _count_batch(counts, exchange)
 
     def take(self) -> Counts:
         """What was counted since the last time; counting begins anew."""
         counts, self._counts = self._counts, Counts()
         return counts
+
+
+def observe(latency: Latency, ns: int, trace_id: str = "") -> None:
+    """Count one duration; `trace_id` becomes the exemplar of its bucket."""
+    bucket = bisect_left(LATENCY_BOUNDS_NS, ns)
+    latency.ns += ns
+    latency.buckets[bucket] += 1
+    if trace_id:
+        latency.exemplars[bucket] = Exemplar(trace_id, ns, time.time())
+
+
+def _count_batch(counts: Counts, exchange: Exchange) -> None:
+    timings = exchange.timings
+    batch = counts.batches.get(timings.batch_rows)
+    if batch is None:
+        batch = counts.batches[timings.batch_rows] = BatchCounts()
+    batch.executions += 1
+    batch.input_ns += timings.compute_input_ns
+    batch.infer_ns += timings.compute_infer_ns
+    batch.output_ns += timings.compute_output_ns
+    counts.padded_rows += timings.padded_rows
+    counts.padded_bytes += timings.padded_bytes
 
 
 class UnknownTally:

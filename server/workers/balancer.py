@@ -6,12 +6,10 @@ import socket
 
 from runtimes.contract.messages import Result
 from runtimes.contract.tensor import Tensor
-from server.errors import Overloaded, Unavailable
+from server.errors import RETRY_AFTER, Overloaded, Unavailable
 from server.naming import not_ready
 from server.workers.connection import WorkerConnection
 from server.workers.memory import share_memory
-
-RETRY_AFTER = 1.0
 
 
 class Balancer:
@@ -69,6 +67,7 @@ class Balancer:
                 f"Exceeds maximum queue size: {least.in_flight} requests in flight for "
                 f"'{self._model}', max_in_flight is {self._max_in_flight}",
                 retry_after=RETRY_AFTER,
+                reason="worker",
             )
         return await least.infer(inputs, outputs, deadline_ns, priority, signature)
 

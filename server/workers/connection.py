@@ -31,7 +31,8 @@ from runtimes.contract.messages import (
 )
 from runtimes.contract.shared import SharedMemory
 from runtimes.contract.tensor import Tensor
-from server.errors import DeadlineExceeded, Unavailable, error_for
+from server.errors import RETRY_AFTER, DeadlineExceeded, Unavailable, error_for
+from server.workers.one_turn import OneTurn
 
 log = structlog.get_logger()
 
@@ -71,6 +72,7 @@ class WorkerConnection(asyncio.BufferedProtocol):
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Result]] = {}
         self._transport: asyncio.Transport | None = None
+        self._turn: OneTurn | None = None
         self._gone = False
 
     @classmethod
@@ -168,16 +170,17 @@ class WorkerConnection(asyncio.BufferedProtocol):
 
     def close(self) -> None:
         """Close the socket, which ends the worker."""
-        if self._transport is not None:
+        if self._transport is not None and self._turn is not None:
+            self._turn.flush()
             self._transport.close()
 
     def _send(self, message: Message) -> None:
-        if self._transport is None or self._gone:
+        if self._turn is None or self._gone:
             return
         if self._memory is None or not isinstance(message, Infer):
-            self._transport.writelines(frame(message))
+            self._turn.send(frame(message))
             return
-        self._transport.writelines(frame(message, self._memory.place))
+        self._turn.send(frame(message, self._memory.place))
         self._memory.hold(message.id)
 
     # ---- called by the event loop --------------------------------------------------------------
@@ -186,6 +189,7 @@ class WorkerConnection(asyncio.BufferedProtocol):
         """Keep the transport to write to."""
         # Not an isinstance: uvloop's transports are no subclasses.
         self._transport = cast(asyncio.Transport, transport)
+        self._turn = OneTurn(self._transport, self._loop.call_soon)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where received bytes go; large bodies land in place."""
@@ -247,4 +251,6 @@ class WorkerConnection(asyncio.BufferedProtocol):
 
 
 def _died() -> Unavailable:
-    return Unavailable("the model's worker died while computing; send the request again")
+    return Unavailable(
+        "the model's worker died while computing; send the request again", retry_after=RETRY_AFTER
+    )

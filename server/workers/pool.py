@@ -47,7 +47,10 @@ class WorkerPool:
         zygotes: Zygotes,
         limits: PoolLimits,
         unchanged: Callable[[], Awaitable[bool]] | None = None,
+        restarted: Callable[[str], None] = lambda reason: None,
     ) -> None:
+        """`restarted` is called with Worker.ending of each worker that is replaced."""
+        self._restarted = restarted
         self._unchanged = unchanged
         self._spec = spec
         self._devices = devices
@@ -173,8 +176,13 @@ class WorkerPool:
         log.error("worker died; restarting it", model=self._spec.model, worker=lost.name,
                   version=self._spec.version, pid=lost.pid)  # fmt: skip
         task = asyncio.ensure_future(self._restart(device))
-        self._restarts.add(task)
-        task.add_done_callback(self._restarts.discard)
+        counting = asyncio.ensure_future(self._count(lost))
+        for one in (task, counting):
+            self._restarts.add(one)
+            one.add_done_callback(self._restarts.discard)
+
+    async def _count(self, lost: Worker) -> None:
+        self._restarted(await lost.ending())
 
     async def _restart(self, device: str) -> None:
         while True:
@@ -223,7 +231,7 @@ class WorkerPool:
                 if complaint := worker.complaint(self._limits.heartbeat):
                     log.error("worker is hung; killing it", worker=worker.name, pid=worker.pid,
                               reason=complaint)  # fmt: skip
-                    worker.kill()
+                    worker.kill_hung()
             self._ping_all()
 
     def _ping_all(self) -> None:

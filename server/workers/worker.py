@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable
 
 import structlog
@@ -22,6 +23,7 @@ from server.workers.zygote import Zygote
 log = structlog.get_logger()
 
 EXIT_WAIT = 5.0
+STATUS_WAIT = 1.0
 
 
 class LoadError(Exception):
@@ -43,6 +45,8 @@ class Worker:
         self.name = name
         self.pid = 0
         self.ready: Ready | None = None
+        self.started_at = 0.0
+        self._hung = False
         self.exited = asyncio.Event()
         self._pidfd = -1
         self._control: socket.socket | None = None
@@ -86,6 +90,7 @@ class Worker:
         except (TimeoutError, Unavailable) as error:
             reason = str(error) or "the worker process did not start in time"
             raise LoadError(reason, "start") from None
+        self.started_at = time.time()
         self._watch_process()
         self._control = sock.dup()  # descriptors cannot be sent through a transport
         self._control.setblocking(False)
@@ -169,6 +174,19 @@ class Worker:
             self.kill()
         self._connection.close()
 
+    def kill_hung(self) -> None:
+        """End a process that does not answer any more."""
+        self._hung = True
+        self.kill()
+
+    async def ending(self) -> str:
+        """In one word how the process ended: `hung`, `signal` or `exit`."""
+        if self._hung:
+            return "hung"
+        # The exit status comes by way of the zygote, a moment after the end of file.
+        await asyncio.wait({self._status}, timeout=STATUS_WAIT)
+        return "signal" if self._status.done() and self._status.result() < 0 else "exit"
+
     def kill(self) -> None:
         """End the process at once."""
         if not self.exited.is_set():
@@ -180,8 +198,7 @@ class Worker:
         """Add how the process ended where it died instead of answering."""
         if outcome is not DIED_LOADING:
             return outcome.reason
-        # The exit status comes by way of the zygote, a moment after the end of file.
-        await asyncio.wait({self._status}, timeout=1)
+        await asyncio.wait({self._status}, timeout=STATUS_WAIT)
         status = self._status.result() if self._status.done() else 0
         if status == 0:
             return outcome.reason

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from runtimes.contract.messages import Batching
 from runtimes.contract.tensor import Datatype, Tensor
 from runtimes.runtime import LoadError
 
@@ -87,3 +88,39 @@ def test_torch_precision_decides_whether_tf32_is_used(models, build):
         errors[precision] = float(np.abs(found - exact).max())
     assert errors["fp32"] < 1e-3 < errors["tf32"] < 1
     assert errors["fp16"] < 1
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_recorded_graphs_answer_as_the_model_does(models, fp32, precision):
+    spec = replace(
+        models.two_way("torchscript"),
+        device="cuda:0",
+        precision=precision,
+        max_batch_size=8,
+        batching=Batching(allowed_sizes=(1, 4, 8)),
+    )
+    plain = models.load(spec)
+    graphs = models.load(replace(spec, options={"cuda_graphs": True}))
+    assert graphs.facts["CUDA graphs"] == "1, 4, 8"
+    generator = np.random.default_rng(11)
+    for rows in (1, 4, 8, 4, 1, 3):  # there is none for 3, which runs without
+        a, b = generator.standard_normal((2, rows, 2), dtype=np.float32)
+        given = [fp32("b", b), fp32("a", a)]
+        answers = [model.infer(given, ["total", "difference"]) for model in (plain, graphs)]
+        for expected, found in zip(*answers, strict=True):
+            assert (found.name, found.shape) == (expected.name, expected.shape)
+            assert bytes(found.data) == bytes(expected.data)
+
+
+def test_an_answer_stays_as_it_was_when_its_graph_is_replayed(models, fp32):
+    spec = replace(
+        models.two_way("torchscript"),
+        device="cuda:0",
+        max_batch_size=1,
+        batching=Batching(allowed_sizes=(1,)),
+        options={"cuda_graphs": True},
+    )
+    model = models.load(spec)
+    first = model.infer([fp32("a", [[1, 2]]), fp32("b", [[0, 0]])], ["total"])[0]
+    model.infer([fp32("a", [[5, 5]]), fp32("b", [[0, 0]])], ["total"])
+    assert np.frombuffer(first.data, np.float32).tolist() == [3, 6]

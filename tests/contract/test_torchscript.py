@@ -258,3 +258,10 @@ def test_a_pickled_checkpoint_is_not_loaded(models, tmp_path):
     torch.save({"weight": torch.zeros(1)}, path)
     with pytest.raises(LoadError, match="PyTorch cannot load it"):
         models.load(ModelSpec("m", 1, "torchscript", str(path)))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_graphs_are_refused_where_there_is_no_gpu(models):
+    spec = replace(models.two_way("torchscript"), options={"cuda_graphs": True})
+    with pytest.raises(LoadError, match="option 'cuda_graphs' needs a CUDA device, and this"):
+        models.load(spec)

@@ -127,13 +127,14 @@ class Operator:
         return [one["version"] for one in self.history(model) if one["target"] == state]
 
     def metric(self, name: str, **labels: str) -> float:
-        """A sample of /metrics; 0 where there is none."""
+        """The sum of a metric's samples with those labels; 0 where there are none."""
+        total = 0.0
         for line in self._client.get(f"{self.admin_url}/metrics").text.splitlines():
             sample, _, value = line.rpartition(" ")
             found, _, given = sample.partition("{")
             if found == name and all(f'{key}="{one}"' in given for key, one in labels.items()):
-                return float(value)
-        return 0.0
+                total += float(value)
+        return total
 
     def in_flight(self, model: str) -> float:
         """Requests a model has not answered yet."""

@@ -2,30 +2,46 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
-from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
 from starlette.routing import Route
 
 import server.cli
 from protos import tfs_config_pb2 as tfs
+from runtimes.contract.codes import Code
+from server.admission import AdmissionBounds
 from server.config import ModelControl, read_config_file
+from server.exchange import STAGES
 from server.frontends.admin import create_admin_app
 from server.frontends.grpc_carrier import STATUS as GRPC_STATUS
 from server.frontends.open_inference.extensions import EXTENSIONS
 from server.frontends.rest_errors import STATUS as REST_STATUS
+from server.lifecycle.observation import Observation
+from server.lifecycle.overview import (
+    Durations,
+    ModelView,
+    Overview,
+    VersionView,
+    WorkerView,
+)
 from server.lifecycle.states import LEGAL
 from server.repository.model_yaml import parse_model_yaml
 from server.repository.schema import schema_text
 from server.repository.tfs_batching import parse_batching
-from server.telemetry.lifecycle import PHASES, LifecycleMeter
-from server.telemetry.recorder import Recorders
+from server.telemetry.compat import MetricsCompat
+from server.telemetry.counts import OK, Report, VersionCounts
+from server.telemetry.gpus import Gpu
+from server.telemetry.tally import UnknownTally, VersionTally
+from tests.unit.server.telemetry.exchanges import exchange
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
@@ -39,6 +55,7 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 MAKE = re.compile(r"(?:`|^    )make ([a-z-]+)", re.MULTILINE)
 CONFIGURATION = (ROOT / "docs/configuration.md").read_text("utf-8")
 PROTOCOLS = (ROOT / "docs/protocols.md").read_text("utf-8")
+METRICS = (ROOT / "docs/metrics.md").read_text("utf-8")
 REPOSITORY = (ROOT / "docs/model-repository.md").read_text("utf-8")
 SWAPPING = (ROOT / "docs/swapping.md").read_text("utf-8")
 MIGRATING = (ROOT / "docs/migrating-from-tensorflow-serving.md").read_text("utf-8")
@@ -178,30 +195,83 @@ def test_every_extension_is_described(extension):
     assert f"**{extension}**" in section
 
 
-def test_the_metrics_are_those_that_are_counted():
-    registry = CollectorRegistry()
-    Recorders(registry)
-    LifecycleMeter(registry)
+@pytest.fixture(scope="module")
+def counted() -> list[Metric]:
+    """Every family with all the labels it can have, of a server that has seen everything once."""
+    observation = Observation(AdmissionBounds(8, 80, 8, 80), 4, tuple(MetricsCompat))
+    recorders, tally, unknown = observation.recorders, VersionTally(), UnknownTally()
+    recorders.expect("m", 1, "onnx")
+    refused = exchange()
+    refused.rejected = "rows"
+    tally.ended(exchange(), None)
+    tally.ended(refused, Code.OVERLOADED)
+    unknown.failure("rest", Code.NOT_FOUND)
+    versions = (VersionCounts("m", 1, 0, tally.take()),)
+    recorders.add(1, Report(versions, unknown.take(), {"m": (1, 2)}))
+    recorders.restarted("m", 1, "hung")
+    observation.meter.transition("m", 1, "LOADING", "WARMING", 1.0)
+    observation.meter.transition("m", 1, "WARMING", "FAILED", 1.0, "model")
+    observation.meter.changed_in_place("m")
+    return list(observation.registry.collect())
+
+
+def test_the_metrics_are_those_that_are_counted(counted):
     families = {
         family.name + ("_total" if family.type == "counter" else ""): family.type
-        for family in registry.collect()
+        for family in counted
     }
 
-    table = {
-        cells[0].strip("`"): cells[1] for cells in rows(PROTOCOLS, 3) if "underway_" in cells[0]
-    }
-
-    assert table == families
+    assert {cells[0]: cells[1] for cells in metric_rows()} == families
 
 
-def test_every_phase_of_a_swap_is_named():
-    section = PROTOCOLS[PROTOCOLS.index("## Metrics") :]
+def test_the_labels_of_metrics_are_those_that_are_described(counted):
+    described = {cells[0].removesuffix("_total"): labels_in(cells[2]) for cells in metric_rows()}
 
-    assert [phase for phase in PHASES.values() if f"`{phase}`" not in section] == []
+    for family in counted:
+        for sample in family.samples:
+            assert sample.labels.keys() - {"le"} == described[family.name], family.name
+
+
+def metric_rows() -> list[list[str]]:
+    return [
+        [cells[0].strip("`"), *cells[1:]] for cells in rows(METRICS, 4) if cells[0].startswith("`")
+    ]
+
+
+def labels_in(cell: str) -> set[str]:
+    return set(re.findall(r"`(\w+)`", cell))
+
+
+def test_every_stage_outcome_and_setting_of_metrics_is_described():
+    stages = [cells[0].strip("`") for cells in rows(METRICS, 2) if cells[0].startswith("`")]
+
+    assert stages[: len(STAGES)] == list(STAGES)
+    assert [code for code in (OK, *Code) if f"`{code}`" not in METRICS] == []
+    assert [one for one in MetricsCompat if f"`--metrics-compat {one}`" not in METRICS] == []
+
+
+@pytest.mark.parametrize("kind", list(MetricsCompat))
+def test_the_names_of_other_servers_are_those_that_are_described(kind):
+    observation = Observation(AdmissionBounds(8, 80, 8, 80), 4, (kind,))
+    text, _ = asyncio.run(observation.page_of(kind, ()))
+    prefix = "nv_" if kind is MetricsCompat.TRITON else ":tensorflow:serving:"
+
+    given = set(re.findall(r"^# TYPE (\S+)", text.decode(), re.MULTILINE))
+
+    assert given == set(re.findall(rf"`({prefix}[\w:]+)`", METRICS))
+
+
+@pytest.mark.parametrize(
+    "kind", [Overview, ModelView, VersionView, WorkerView, Gpu, Durations], ids=lambda k: k.__name__
+)
+def test_every_field_of_the_overview_is_described(kind):
+    section = METRICS[METRICS.index("## The overview") :]
+
+    assert [one.name for one in fields(kind) if one.name not in section] == []
 
 
 def test_the_routes_for_operators_are_those_there_are():
-    app = create_admin_app(None, CollectorRegistry())  # type: ignore[arg-type]
+    app = create_admin_app(None)  # type: ignore[arg-type]
     routes = {
         (method, route.path)
         for route in app.routes

@@ -89,6 +89,17 @@ def request_id(payload: bytes) -> str:
         return ""
 
 
+def named(payload: bytes) -> tuple[str, str]:
+    """Model and version that a request asks for, which may be wrong otherwise; "" for what cannot
+    be read of it.
+    """
+    try:
+        message = parse(pb.ModelInferRequest, payload)
+        return message.model_name, version_number(message.model_version)
+    except InvalidArgument:
+        return "", ""
+
+
 def model_name(field: str, name: str) -> str:
     """`name` if it is one; raises InvalidArgument naming `field`."""
     if not name:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from server.frontends.open_inference.binary_tail import HEADER
 from server.frontends.open_inference.openapi import Operation
+from server.frontends.open_inference.request_timeout import HEADER as TIMEOUT_HEADER
 from server.frontends.open_inference.schemas import Schema, ref
 
 _JSON_REQUEST: Schema = {
@@ -72,6 +73,7 @@ INFER = Operation(
     },
     headers={
         HEADER: "Length of the JSON where binary tensors follow it; 0 for the raw form.",
+        TIMEOUT_HEADER: "Seconds the answer may take, such as 0.5; no limit where it is absent.",
         "Content-Encoding": "gzip or deflate.",
         "Accept-Encoding": "gzip or deflate, with quality values.",
     },

@@ -10,6 +10,7 @@ from starlette.types import Receive
 
 from runtimes.contract.tensor import Buffer
 from server.errors import TooLarge
+from server.exchange import Exchange
 from server.frontends.body import receive_body
 from server.frontends.compression import MIN_BYTES, compress, negotiate
 from server.frontends.disconnect import CancelWhenGone
@@ -17,8 +18,12 @@ from server.frontends.limits import FrontendLimits, answer_too_large_message
 from server.frontends.open_inference.binary_tail import HEADER, json_length
 from server.frontends.open_inference.raw_request import decode_raw
 from server.frontends.open_inference.request_plan import decode_planned
+from server.frontends.open_inference.request_timeout import HEADER as TIMEOUT_HEADER
+from server.frontends.open_inference.request_timeout import by_deadline, header_deadline_ns
 from server.frontends.open_inference.rest_request import AnswerForm
 from server.frontends.open_inference.rest_response import Answer, encode_response
+from server.frontends.server_timing import HEADER as TIMING
+from server.frontends.server_timing import server_timing
 from server.inference import InferenceRequest
 from server.planes import DataPlane
 
@@ -27,6 +32,7 @@ PROTOCOL = "rest"
 RawHeaders = Mapping[bytes, bytes]
 
 _LENGTH = HEADER.lower().encode()
+_TIMEOUT = TIMEOUT_HEADER.lower().encode()
 _JSON = (b"content-type", b"application/json")
 _OCTETS = (b"content-type", b"application/octet-stream")
 
@@ -54,12 +60,26 @@ class InferEndpoint:
 
         Raises ServingError for whatever is refused.
         """
+        with self._data.exchange(PROTOCOL, model, version) as exchange:
+            answer = await self._answer(exchange, headers, receive)
+            exchange.encoded(answer.size)
+            if self._limits.server_timing:
+                answer.headers.append((TIMING, server_timing(exchange).encode()))
+            return answer
+
+    async def _answer(
+        self, exchange: Exchange, headers: RawHeaders, receive: Receive
+    ) -> InferAnswer:
         limit = self._limits.max_message_bytes
+        deadline_ns = _deadline_ns(headers)
         encoding, declared = _text(headers, b"content-encoding"), _text(headers, b"content-length")
         body = await receive_body(receive, encoding, declared, limit)
-        asked, form = self._decode(model, version, headers, body)
+        exchange.arrived(len(body))
+        asked, form = self._decode(exchange.model, exchange.version, headers, body)
+        if deadline_ns:
+            asked = by_deadline(asked, deadline_ns)
         with CancelWhenGone(receive, self._limits.disconnect_check_s):
-            response = await self._data.infer(asked, PROTOCOL)
+            response = await self._data.infer(asked, exchange)
         metadata = None
         if form.classifies():
             metadata = self._data.metadata(response.model, response.version).of(asked.signature)
@@ -86,6 +106,13 @@ class InferEndpoint:
 def _text(headers: RawHeaders, name: bytes) -> str:
     value = headers.get(name)
     return "" if value is None else value.decode("latin-1")
+
+
+def _deadline_ns(headers: RawHeaders) -> int:
+    """When the answer must be there, from now that the headers are; 0 for no deadline."""
+    if _TIMEOUT not in headers:
+        return 0
+    return header_deadline_ns(_text(headers, _TIMEOUT), time.monotonic_ns())
 
 
 def _fields(answer: Answer) -> list[tuple[bytes, bytes]]:

@@ -12,9 +12,11 @@ from typing import TypeVar
 from google.protobuf.message import Message
 
 from protos import inference_pb2 as pb
+from server.errors import ServingError, TooLarge
+from server.exchange import Exchange
 from server.frontends.calls import CallContext, StreamHandler, UnaryHandler, as_serving_error
 from server.frontends.grpc_wire import parse
-from server.frontends.limits import FrontendLimits
+from server.frontends.limits import FrontendLimits, answer_too_large_message
 from server.frontends.open_inference import grpc_settings as settings
 from server.frontends.open_inference.classification import classify
 from server.frontends.open_inference.grpc_codec import (
@@ -23,11 +25,14 @@ from server.frontends.open_inference.grpc_codec import (
     encode_infer,
     encode_stream_error,
     encode_stream_infer,
+    named,
     request_id,
 )
 from server.frontends.open_inference.grpc_plan import decode_planned
 from server.frontends.open_inference.grpc_queries import Queries
 from server.frontends.pipeline import in_order
+from server.frontends.server_timing import METADATA as TIMING
+from server.frontends.server_timing import server_timing
 from server.inference import InferenceResponse
 from server.planes import ControlPlane, DataPlane, ModelMetadata
 
@@ -48,6 +53,7 @@ class OpenInferenceServicer:
 
     def __init__(self, data: DataPlane, control: ControlPlane, limits: FrontendLimits) -> None:
         self._data = data
+        self._limits = limits
         queries = Queries(data, control, limits.server_version)
         self.unary: Mapping[str, UnaryHandler] = {
             _path("ModelInfer"): self._model_infer,
@@ -59,7 +65,12 @@ class OpenInferenceServicer:
         }
 
     async def _model_infer(self, payload: bytes, context: CallContext) -> bytes:
-        return encode_infer(await self._infer(payload, context.deadline_ns))
+        with self._data.exchange(_PROTOCOL) as exchange:
+            reply = encode_infer(await self._infer(payload, context.deadline_ns, exchange))
+            self._encoded(reply, exchange)
+            if self._limits.server_timing:
+                context.trailing[TIMING] = server_timing(exchange)
+            return reply
 
     async def _model_stream_infer(
         self, messages: AsyncIterator[bytes], context: CallContext
@@ -69,7 +80,11 @@ class OpenInferenceServicer:
 
         async def answer(payload: bytes) -> bytes:
             try:
-                return encode_stream_infer(await self._infer(payload, context.deadline_ns))
+                with self._data.exchange(_PROTOCOL) as exchange:
+                    response = await self._infer(payload, context.deadline_ns, exchange)
+                    reply = encode_stream_infer(response)
+                    self._encoded(reply, exchange)
+                    return reply
             except Exception as error:
                 if errors_end_stream:
                     raise
@@ -80,15 +95,29 @@ class OpenInferenceServicer:
             async for reply in replies:
                 yield reply
 
-    async def _infer(self, payload: bytes, deadline_ns: int) -> InferenceResponse:
-        decoded = await _decode(payload, deadline_ns)
+    async def _infer(
+        self, payload: bytes, deadline_ns: int, exchange: Exchange
+    ) -> InferenceResponse:
+        exchange.bytes_in = len(payload)
+        try:
+            decoded = await _decode(payload, deadline_ns)
+        except ServingError:
+            exchange.model, exchange.version = named(payload)
+            raise
         request = decoded.request
         if not decoded.classes:
-            return await self._data.infer(request, _PROTOCOL)
+            return await self._data.infer(request, exchange)
         # Asked before, because the version that answers may be gone right after.
         metadata = self._data.metadata(request.model, request.version).of(request.signature)
-        response = await self._data.infer(request, _PROTOCOL)
+        response = await self._data.infer(request, exchange)
         return _with_classes(response, decoded.classes, metadata)
+
+    def _encoded(self, reply: bytes, exchange: Exchange) -> None:
+        """The answer is ready, and counted as one: what cannot be sent is none."""
+        most = self._limits.max_message_bytes
+        if len(reply) > most:
+            raise TooLarge(answer_too_large_message(len(reply), most))
+        exchange.encoded(len(reply))
 
 
 def _path(method: str) -> str:

@@ -16,7 +16,8 @@ from server.frontends.open_inference.servicer import SERVICE_NAME, OpenInference
 async def test_both_bodies_are_answered_with_their_tensor(model):
     made = bodies(model)
     request, form = decode_request(model, "", made.rest, made.json_length, 0)
-    answer = await Mirror().infer(request, "rest")
+    mirror = Mirror()
+    answer = await mirror.infer(request, mirror.exchange("rest", model))
     assert (answer.outputs[0].shape, form.default.binary) == (SHAPES[model], True)
     servicer = OpenInferenceServicer(Mirror(), None, FrontendLimits())  # type: ignore[arg-type]
     infer = servicer.unary[f"/{SERVICE_NAME}/ModelInfer"]

@@ -42,6 +42,21 @@ def underway(*arguments: object, env: dict[str, str] | None = None) -> Result:
     )
 
 
+def test_metrics_and_timings_are_set_by_flag_variable_and_file(repository, captured, tmp_path):
+    file = tmp_path / "underway.yaml"
+    file.write_text("metrics_compat: tf_serving\nserver_timing: false\n")
+    at = ("serve", "--model-repository", repository)
+
+    underway(*at, "--metrics-compat", "triton", "--metrics-compat", "triton")
+    underway(*at, env={"UNDERWAY_METRICS_COMPAT": "triton tf_serving",
+                       "UNDERWAY_SERVER_TIMING": "0"})  # fmt: skip
+    underway(*at, "--config", file)
+
+    assert [(one.metrics_compat, one.server_timing) for one in captured] == [
+        (("triton",), True), (("triton", "tf_serving"), False), (("tf_serving",), False),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("command", "words"),
     [

@@ -146,6 +146,8 @@ def test_any_free_port_may_be_asked_for_more_than_once(tmp_path):
         ),
         ("load_model: [a, b]\n", {"load_model": ["a", "b"]}),
         ("load_model: a\n", {"load_model": ["a"]}),
+        ("server_timing: false\n", {"server_timing": False}),
+        ("metrics_compat: triton\n", {"metrics_compat": ["triton"]}),
     ],
 )
 def test_a_file_gives_settings_by_their_flags_names(write, text, settings):
@@ -174,6 +176,12 @@ def test_a_file_gives_settings_by_their_flags_names(write, text, settings):
             "model_control: sometimes\n",
             "config: model_control: expected one of none, poll, explicit",
         ),
+        ("server_timing: 1\n", "config: server_timing: expected true or false"),
+        (
+            "metrics_compat: nagios\n",
+            "metrics_compat: expected one or a list of triton, tf_serving",
+        ),
+        ("metrics_compat: [triton, {}]\n", "metrics_compat: expected one or a list of"),
         ("model_control: 1\n", "config: model_control: expected"),
         ("load_model: 3\n", "config: load_model: expected a text or a list"),
         ("load_retries: 1.5\n", "config: load_retries: expected a whole number"),

@@ -8,16 +8,17 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
+from server.admission import AdmissionBounds
 from server.config import ModelControl
 from server.controlplane import ServingControlPlane
 from server.errors import InvalidArgument, NotFound, Unsupported
+from server.lifecycle.observation import Observation
 from server.lifecycle.states import State
 from server.looking import MAX_LOOKS
 from server.planes import IndexEntry
 from server.repository.errors import RepositoryError
 from server.supply import Supply
 from server.telemetry.lifecycle import LifecycleMeter
-from server.telemetry.recorder import Recorders
 from tests.unit.server.lifecycle.doubles import make_manager, turn
 
 
@@ -32,7 +33,7 @@ class World:
         self.trouble: Exception | None = None
         self.plane = ServingControlPlane(
             self.manager, self.supply, history, control, self._look,
-            self.manager.publisher, Recorders(CollectorRegistry()),
+            self.manager.publisher, Observation(AdmissionBounds(8, 80, 8, 80), 4),
         )  # fmt: skip
 
     async def _look(self) -> None:

@@ -12,9 +12,11 @@ from prometheus_client import CollectorRegistry
 
 from runtimes.contract.messages import Ready
 from runtimes.contract.tensor import Signature
+from server.admission import AdmissionBounds
 from server.config import ModelControl
 from server.controlplane import ServingControlPlane
 from server.errors import Internal, InvalidArgument, Unsupported
+from server.lifecycle.observation import Observation
 from server.lifecycle.states import State
 from server.replacing import Replacing
 from server.repository.served import ServedModel
@@ -22,7 +24,6 @@ from server.repository.served_set import ServedSet
 from server.repository.settings import VersionPolicy
 from server.supply import Supply
 from server.telemetry.lifecycle import LifecycleMeter
-from server.telemetry.recorder import Recorders
 from server.workers.worker import LoadError
 from tests.unit.server.lifecycle.doubles import FakeLoader, FakePool, make_manager, turn
 from tests.unit.server.supply_world import add
@@ -68,7 +69,7 @@ class World:
         )  # fmt: skip
         self.plane = ServingControlPlane(
             self.manager, self.supply, history, ModelControl.POLL, self._look,
-            self.manager.publisher, Recorders(CollectorRegistry()), replacing,
+            self.manager.publisher, Observation(AdmissionBounds(8, 80, 8, 80), 4), replacing,
         )  # fmt: skip
 
     def model(self, name: str, folder: str = "", **fields) -> ServedModel:
@@ -250,7 +251,7 @@ async def test_a_server_without_a_model_config_says_how_to_start_it(tmp_path):
     supply = Supply((tmp_path,), 4, 0.0, LifecycleMeter(CollectorRegistry()))
     plane = ServingControlPlane(
         manager, supply, history, ModelControl.POLL, turn, manager.publisher,
-        Recorders(CollectorRegistry()),
+        Observation(AdmissionBounds(8, 80, 8, 80), 4),
     )  # fmt: skip
 
     with pytest.raises(Unsupported, match="Start it with --model-config-file"):

@@ -122,7 +122,7 @@ def test_high_priority_goes_first_but_makes_nobody_wait_longer_than_its_head_sta
     served: list[Waiting] = []
     held.close()
     while (batch := held.take()) is not None:
-        served += batch
+        served += batch.entries
 
     assert sorted(one.request.id for one in served) == list(range(len(arrivals)))
     for earlier, later in combinations(served, 2):

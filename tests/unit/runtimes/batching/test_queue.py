@@ -15,7 +15,7 @@ def request(number, signature=""):
 
 
 def ids(batch):
-    return [entry.request.id for entry in batch]
+    return [entry.request.id for entry in batch.entries]
 
 
 def test_what_waits_is_taken_together():

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from protos import inference_pb2 as pb
+from runtimes.contract.codes import Code
 from runtimes.contract.messages import Timings
 from runtimes.contract.tensor import Datatype, Signature, Tensor, TensorSpec
 from server.errors import NotFound, ServingError, Unsupported
+from server.exchange import Exchange
 from server.inference import InferenceRequest, InferenceResponse
 from server.planes import IndexEntry, ModelMetadata
 from server.repository.settings import ModelSettings
@@ -33,6 +36,7 @@ class Planes:
     is_ready: bool = True
     asked: list[InferenceRequest] = field(default_factory=list)
     protocols: list[str] = field(default_factory=list)
+    exchanges: list[tuple[Exchange, Code | None]] = field(default_factory=list)
     loaded: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)
     unloaded: list[tuple[str, bool]] = field(default_factory=list)
     entries: tuple[IndexEntry, ...] = ()
@@ -42,9 +46,17 @@ class Planes:
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     release: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def infer(self, request: InferenceRequest, protocol: str) -> InferenceResponse:
+    def exchange(self, protocol: str, model: str = "", version: str = "") -> Exchange:
+        return Exchange(protocol, self._ended, model, version)
+
+    def _ended(self, exchange: Exchange, code: Code | None) -> None:
+        self.exchanges.append((exchange, code))
+
+    async def infer(self, request: InferenceRequest, exchange: Exchange) -> InferenceResponse:
         self.asked.append(request)
-        self.protocols.append(protocol)
+        self.protocols.append(exchange.protocol)
+        exchange.model, exchange.version = request.model, request.version
+        exchange.sent_ns = exchange.received_ns = time.monotonic_ns()
         self.started.set()
         if self.hang:
             try:
@@ -78,6 +90,9 @@ class Planes:
 
     async def index(self, ready_only: bool) -> Sequence[IndexEntry]:
         return [entry for entry in self.entries if not ready_only or entry.state == "READY"]
+
+    async def tf_serving_metrics(self) -> bytes:
+        return b"page"
 
     async def load(self, model: str, parameters: Mapping[str, str | bool | int | bytes]) -> None:
         self._control()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import httpx
 
+from runtimes.contract.codes import Code
 from runtimes.contract.messages import Batching, Timings
 from runtimes.contract.tensor import Datatype, Signature, Tensor, TensorSpec
 from server.errors import NotFound, Unavailable
+from server.exchange import Exchange
 from server.frontends.limits import FrontendLimits
 from server.frontends.rest import create_app
 from server.inference import InferenceRequest, InferenceResponse, check
@@ -21,7 +24,9 @@ from server.repository.settings import ModelSettings
 from server.statistics import BatchStatistics, Duration, ModelStatistics
 
 LIMIT = 64 * 1024
-LIMITS = FrontendLimits(max_message_bytes=LIMIT, server_version="9.9", disconnect_check_s=0.0)
+LIMITS = FrontendLimits(
+    max_message_bytes=LIMIT, server_version="9.9", disconnect_check_s=0.0, server_timing=False
+)
 
 
 def mirror(*specs: TensorSpec) -> Signature:
@@ -61,11 +66,19 @@ class Planes:
     asked: list[InferenceRequest] = field(default_factory=list)
     orders: list[tuple[object, ...]] = field(default_factory=list)
     refusal: Exception | None = None
+    exchanges: list[tuple[Exchange, Code | None]] = field(default_factory=list)
     started: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def infer(self, request: InferenceRequest, protocol: str) -> InferenceResponse:
-        assert protocol == "rest"
+    def exchange(self, protocol: str, model: str = "", version: str = "") -> Exchange:
+        return Exchange(protocol, self._ended, model, version)
+
+    def _ended(self, exchange: Exchange, code: Code | None) -> None:
+        self.exchanges.append((exchange, code))
+
+    async def infer(self, request: InferenceRequest, exchange: Exchange) -> InferenceResponse:
+        assert exchange.protocol == "rest"
+        exchange.sent_ns = exchange.received_ns = time.monotonic_ns()
         self.asked.append(request)
         self.started.set()
         if self.failure is not None:
@@ -120,6 +133,9 @@ class Planes:
             IndexEntry("rows", "3", "READY"),
         ]
         return [entry for entry in entries if not ready_only or entry.state == "READY"]
+
+    async def tf_serving_metrics(self) -> bytes:
+        return b"page"
 
     async def load(self, model: str, parameters: Mapping[str, str | bool | int | bytes]) -> None:
         self._order("load", model, dict(parameters))

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 import httpx
 import pytest
-from prometheus_client import CollectorRegistry, Counter
 
 from server.errors import InvalidArgument, NotFound, ServingError
 from server.frontends.admin import MAX_BODY, MAX_HISTORY, create_admin_app
 from server.lifecycle.history import Transition
+from server.lifecycle.overview import Durations, ModelView, Overview
 from server.lifecycle.states import State
 
 ENTRY = Transition(
@@ -42,8 +42,15 @@ class Admin:
         self._note("history", model, limit)
         return [ENTRY]
 
-    async def counted(self) -> None:
-        self._note("counted")
+    async def metrics(self, accept: str) -> tuple[bytes, str]:
+        self._note("metrics", accept)
+        return b"things 1", "text/plain; version=0.0.4"
+
+    async def overview(self) -> Overview:
+        self._note("overview")
+        lag = Durations(2, 0.5, [1, 1])
+        return Overview(12.5, (0.1,), [ModelView("m", "", {"stable": 3}, 1, 2, ())], {},
+                        {"gateway": lag})  # fmt: skip
 
     def _note(self, *call: object) -> None:
         if self.refusal is not None:
@@ -52,10 +59,8 @@ class Admin:
 
 
 @asynccontextmanager
-async def client_of(
-    admin: Admin, registry: CollectorRegistry | None = None
-) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_admin_app(admin, registry or CollectorRegistry())
+async def client_of(admin: Admin) -> AsyncIterator[httpx.AsyncClient]:
+    app = create_admin_app(admin)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
@@ -220,15 +225,20 @@ async def test_nothing_else_is_there(method, path, status):
     assert (answer.status_code, admin.asked) == (status, [])
 
 
-async def test_metrics_are_text_for_prometheus_without_a_redirect():
-    registry = CollectorRegistry()
-    Counter("swaps", "How many.", registry=registry).inc(3)
-    async with client_of(Admin(), registry) as client:
-        plain = await client.get("/metrics")
-        modern = await client.get("/metrics", headers={"accept": "application/openmetrics-text"})
+async def test_metrics_are_given_in_the_form_that_is_accepted_without_a_redirect():
+    admin = Admin()
+    async with client_of(admin) as client:
+        answer = await client.get("/metrics", headers={"accept": "application/openmetrics-text"})
 
-    assert plain.status_code == 200
-    assert plain.headers["content-type"].startswith("text/plain")
-    assert "swaps_total 3.0\n" in plain.text
-    assert modern.headers["content-type"].startswith("application/openmetrics-text")
-    assert modern.text.endswith("# EOF\n")
+    assert (answer.status_code, answer.text) == (200, "things 1")
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4"
+    assert admin.asked == [("metrics", "application/openmetrics-text")]
+
+
+async def test_the_overview_is_told_as_json():
+    async with client_of(Admin()) as client:
+        told = (await client.get("/v2/admin/overview")).json()
+
+    assert (told["time"], told["latency_bounds"]) == (12.5, [0.1])
+    assert told["models"][0]["labels"] == {"stable": 3}
+    assert told["event_loop_lag"]["gateway"] == {"count": 2, "sum_s": 0.5, "buckets": [1, 1]}

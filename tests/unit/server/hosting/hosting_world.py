@@ -44,6 +44,10 @@ class Control:
         await self._call()
         return [ModelStatistics(model, 7, success=Duration(3, 30))]
 
+    async def tf_serving_metrics(self) -> bytes:
+        await self._call()
+        return b"# EOF"
+
     async def load(self, model, parameters) -> None:
         await self._call()
         self.loaded.append((model, parameters))

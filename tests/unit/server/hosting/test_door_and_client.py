@@ -29,6 +29,7 @@ from server.repository.served import ServedModel
 from server.repository.settings import VersionPolicy
 from server.routing.messages import Applied, Hello
 from tests.unit.server.hosting.hosting_world import WELCOME, Gateway, until
+from tests.unit.server.telemetry.exchanges import exchange
 
 
 @pytest.fixture
@@ -99,10 +100,10 @@ async def test_what_was_counted_is_there_after_gathering_and_after_the_end(gatew
     gateway.ready(1)
     async with gateway.client() as client:
         tally = client._core.table.find("m", "").tally
-        tally.failure("rest", 0, Code.INTERNAL)
+        tally.ended(exchange(), Code.INTERNAL)
         await gateway.publisher.gather()
         assert gateway.recorders.statistics("m", 1).fail.count == 1
-        tally.failure("rest", 0, Code.INTERNAL)
+        tally.ended(exchange(), Code.INTERNAL)
 
     await until(lambda: gateway.went)
     assert gateway.recorders.statistics("m", 1).fail.count == 2
@@ -121,6 +122,7 @@ async def test_control_calls_are_answered_by_the_gateway(gateway):
         assert (totals.name, totals.version, totals.success.ns) == ("m", 7, 30)
         await client.control.load("m", {"config": "{}", "n": 1, "b": True, "file:x": b"weights"})
         await client.control.unload("m", True)
+        assert await client.control.tf_serving_metrics() == b"# EOF"
         await client.control.replace_models([SERVED, ServedModel("n", "/n")])
 
     assert gateway.control.loaded == [("m", {"config": "{}", "n": 1, "b": True, "file:x": b""})]

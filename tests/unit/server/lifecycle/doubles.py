@@ -71,7 +71,7 @@ class FakeLoader:
         version.pool = FakePool()
         self.pools[version.id] = version.pool
         version.ready = Ready((NamedSignature(Signature((), ())),), "cpu", 1, 1)
-        self._recorders.expect(version.settings.name, version.version)
+        self._recorders.expect(version.settings.name, version.version, "echo")
 
     def succeed(self, id):
         self.pending[id].set_result(None)

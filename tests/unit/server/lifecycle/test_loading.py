@@ -92,7 +92,7 @@ async def test_a_loaded_version_can_answer():
     assert version.ready is READY
     assert (
         setting.registry.get_sample_value(
-            "underway_requests_in_flight", {"model": "m", "version": "1"}
+            "underway_requests_in_flight", {"model": "m", "version": "1", "runtime": "onnx"}
         )
         == 0
     )

@@ -14,6 +14,7 @@ from server.routing.messages import LoadAdded, Released, Routes, WorkerJoined
 from server.telemetry.counts import Report, VersionCounts
 from server.telemetry.tally import VersionTally
 from tests.unit.server.routing.routing_world import World
+from tests.unit.server.telemetry.exchanges import exchange
 
 
 @pytest.fixture
@@ -224,7 +225,7 @@ async def test_gathering_brings_in_what_was_counted_everywhere(world):
     world.want(1)
     world.ready(1)
     for frontend in frontends:
-        frontend.table.find("m", "").tally.failure("rest", 0, Code.INTERNAL)
+        frontend.table.find("m", "").tally.ended(exchange(), Code.INTERNAL)
 
     await world.publisher.gather()
 
@@ -236,7 +237,7 @@ async def test_what_was_counted_of_a_load_comes_before_its_release(world):
     world.want(1)
     old = world.ready(1)
     held = frontend.table.acquire("m", "")
-    held.tally.failure("rest", 0, Code.INTERNAL)
+    held.tally.ended(exchange(), Code.INTERNAL)
     old.move(State.DRAINING)
     frontend.table.give_back(held)
 
@@ -245,11 +246,11 @@ async def test_what_was_counted_of_a_load_comes_before_its_release(world):
 
 
 async def test_a_report_without_a_load_says_that_nothing_is_in_flight_there(world):
-    world.recorders.expect("m", 1)
+    world.recorders.expect("m", 1, "echo")
     world.recorders.add(0, Report((VersionCounts("m", 1, 3, VersionTally().take()),)))
     world.recorders.add(0, Report())
 
-    labels = {"model": "m", "version": "1"}
+    labels = {"model": "m", "version": "1", "runtime": "echo"}
     assert world.registry.get_sample_value("underway_requests_in_flight", labels) == 0
 
 

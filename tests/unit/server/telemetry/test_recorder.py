@@ -6,14 +6,17 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 
 from runtimes.contract.codes import Code
 from runtimes.contract.messages import Timings
+from server.exchange import STAGES
 from server.telemetry.counts import (
+    OK,
     Counts,
+    Latency,
     Report,
     VersionCounts,
     merge,
@@ -21,6 +24,9 @@ from server.telemetry.counts import (
 )
 from server.telemetry.recorder import Recorders
 from server.telemetry.tally import UnknownTally, VersionTally
+from tests.unit.server.telemetry.exchanges import exchange
+
+FACTS = {"model": "m", "version": "1", "runtime": "echo"}
 
 
 class World:
@@ -29,7 +35,7 @@ class World:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.recorders = Recorders(self.registry)
-        self.recorders.expect("m", 1)
+        self.recorders.expect("m", 1, "echo")
         self.tally = VersionTally()
 
     def report(self, *, frontend: int = 1, in_flight: int = 0, version: int = 1) -> None:
@@ -38,7 +44,7 @@ class World:
         self.recorders.add(frontend, Report((counts,)))
 
     def sample(self, name, **labels):
-        return self.registry.get_sample_value(name, {"model": "m", "version": "1", **labels})
+        return self.registry.get_sample_value(name, {**FACTS, **labels})
 
 
 @pytest.fixture
@@ -53,8 +59,9 @@ FILLED = Timings(queue_ns=1000, batch_rows=8, padded_rows=3, padded_bytes=99)
 
 
 def test_batches_are_counted_once_with_what_they_were_filled_up_with(world):
-    world.tally.success("grpc", 0, 3, FILLED)
-    world.tally.success("rest", 0, 2, replace(FILLED, leads=False, queue_ns=2_000_000))
+    world.tally.ended(exchange("grpc", rows=3, timings=FILLED), None)
+    late = replace(FILLED, leads=False, queue_ns=2_000_000)
+    world.tally.ended(exchange("rest", rows=2, timings=late), None)
     world.report()
 
     assert world.sample("underway_batch_rows_count") == 1
@@ -63,21 +70,28 @@ def test_batches_are_counted_once_with_what_they_were_filled_up_with(world):
     assert world.sample("underway_batch_rows_bucket", le="4") == 0
     assert world.sample("underway_batch_padded_rows_total") == 3
     assert world.sample("underway_batch_padded_bytes_total") == 99
-    assert world.sample("underway_queue_duration_seconds_count") == 2
-    assert world.sample("underway_queue_duration_seconds_bucket", le="0.001") == 1
+    waits = {"stage": "queue", "protocol": "rest"}
+    name = "underway_stage_duration_seconds"
+    assert world.sample(f"{name}_count", **waits) == 1
+    assert world.sample(f"{name}_bucket", le="0.0025", **waits) == 1
+    assert world.sample(f"{name}_bucket", le="0.001", **waits) == 0
 
 
 def test_an_answer_is_counted_in_metrics_and_statistics(world):
-    world.tally.success("rest", 0, 3, TIMINGS)
+    world.tally.ended(exchange(rows=3, timings=TIMINGS), None)
     world.report()
 
-    assert world.sample("underway_requests_total", protocol="rest") == 1
-    assert world.sample("underway_request_duration_seconds_count", protocol="rest") == 1
-    assert world.sample("underway_requests_total", protocol="grpc") == 0
+    ok = {"protocol": "rest", "outcome": OK}
+    assert world.sample("underway_requests_total", **ok) == 1
+    assert world.sample("underway_request_duration_seconds_count", **ok) == 1
+    assert world.sample("underway_requests_total", protocol="grpc", outcome=OK) == 0
+    assert world.sample("underway_rows_total", protocol="rest") == 3
+    assert world.sample("underway_request_bytes_total", protocol="rest") == 100
+    assert world.sample("underway_response_bytes_total", protocol="rest") == 50
     total = world.recorders.statistics("m", 1)
     assert (total.inference_count, total.execution_count) == (3, 1)
     assert (total.success.count, total.fail.count) == (1, 0)
-    assert total.success.ns > 0
+    assert total.success.ns == 40
     assert total.last_inference_ms > 0
     assert [
         item.ns
@@ -88,8 +102,8 @@ def test_an_answer_is_counted_in_metrics_and_statistics(world):
 def test_a_batch_is_one_execution_whoever_was_in_it(world):
     follower = Timings(batch_rows=5, leads=False, compute_infer_ns=3)
 
-    world.tally.success("rest", 0, 3, TIMINGS)
-    world.tally.success("grpc", 0, 2, follower)
+    world.tally.ended(exchange("rest", rows=3, timings=TIMINGS), None)
+    world.tally.ended(exchange("grpc", rows=2, timings=follower), None)
     world.report()
 
     total = world.recorders.statistics("m", 1)
@@ -99,41 +113,44 @@ def test_a_batch_is_one_execution_whoever_was_in_it(world):
     assert total.batches[5].compute_infer.ns == 3
 
 
-def test_a_failure_is_counted_with_its_code(world):
-    world.tally.failure("grpc", 0, Code.OVERLOADED)
+def test_a_failure_is_counted_with_its_code_and_with_what_there_was_too_much_of(world):
+    refused = exchange("grpc")
+    refused.rejected = "model_rows"
+    world.tally.ended(refused, Code.OVERLOADED)
     world.report()
 
-    failures = {"protocol": "grpc", "code": "OVERLOADED"}
-    assert world.sample("underway_request_failures_total", **failures) == 1
-    assert world.sample("underway_requests_total", protocol="grpc") == 1
+    failed = {"protocol": "grpc", "outcome": "OVERLOADED"}
+    assert world.sample("underway_requests_total", **failed) == 1
+    assert world.sample("underway_request_duration_seconds_count", **failed) == 1
+    assert world.sample("underway_requests_rejected_total", reason="model_rows") == 1
     total = world.recorders.statistics("m", 1)
     assert total.fail.count == 1
     assert total.inference_count == 0
 
 
 def test_what_is_handed_over_is_handed_over_once(world):
-    world.tally.success("rest", 0, 1, TIMINGS)
+    world.tally.ended(exchange(), None)
     world.report()
     world.report()
 
-    assert world.sample("underway_requests_total", protocol="rest") == 1
+    assert world.sample("underway_requests_total", protocol="rest", outcome=OK) == 1
 
 
 def test_a_version_goes_on_counting_after_a_reload(world):
-    world.tally.success("rest", 0, 1, TIMINGS)
+    world.tally.ended(exchange(), None)
     world.report()
 
-    world.recorders.expect("m", 1)
+    world.recorders.expect("m", 1, "echo")
 
-    assert world.sample("underway_requests_total", protocol="rest") == 1
+    assert world.sample("underway_requests_total", protocol="rest", outcome=OK) == 1
 
 
 def test_a_version_that_is_forgotten_has_no_series_whatever_comes_late(world):
     world.recorders.forget("m", 1)
-    world.tally.success("rest", 0, 1, TIMINGS)
+    world.tally.ended(exchange(), None)
     world.report(in_flight=1)
 
-    assert world.sample("underway_requests_total", protocol="rest") is None
+    assert world.sample("underway_requests_total", protocol="rest", outcome=OK) is None
     assert world.sample("underway_requests_in_flight") is None
 
 
@@ -144,14 +161,14 @@ def test_names_from_outside_never_become_labels(world):
     world.recorders.add(1, Report(unknown=unknown.take()))
 
     text = generate_latest(world.registry).decode()
-    lines = [line for line in text.splitlines() if line.startswith("underway_request_failures_")]
+    lines = [line for line in text.splitlines() if "NOT_FOUND" in line]
     assert lines == [
-        'underway_request_failures_total{code="NOT_FOUND",model="_unknown",protocol="rest",'
-        'version=""} 3.0'
+        'underway_requests_total{model="_unknown",outcome="NOT_FOUND",protocol="rest",'
+        'runtime="",version=""} 3.0'
     ]
 
 
-def test_requests_in_flight_are_those_of_all_live_frontends(world):
+def test_what_is_in_flight_is_that_of_all_live_frontends(world):
     world.report(frontend=1, in_flight=2)
     world.report(frontend=2, in_flight=3)
     assert world.sample("underway_requests_in_flight") == 5
@@ -163,44 +180,94 @@ def test_requests_in_flight_are_those_of_all_live_frontends(world):
     assert world.sample("underway_requests_in_flight") == 0
 
 
-@pytest.mark.parametrize(("ns", "bound"), [(0, "0.0005"), (500_000, "0.0005"), (500_001, "0.001")])
-def test_a_duration_at_a_bound_is_within_it(world, monkeypatch, ns, bound):
-    monkeypatch.setattr("server.telemetry.tally.time.monotonic_ns", lambda: ns)
-    world.tally.success("rest", 0, 1, TIMINGS)
+def test_pending_rows_and_bytes_are_added_up_over_frontends(world):
+    world.recorders.add(1, Report(usage={"m": (2, 20)}))
+    world.recorders.add(2, Report(usage={"m": (3, 30)}))
+
+    assert world.registry.get_sample_value("underway_pending_rows", {"model": "m"}) == 5
+    assert world.registry.get_sample_value("underway_pending_bytes", {"model": "m"}) == 50
+
+
+def test_lag_is_told_of_the_gateway_and_of_each_frontend_while_it_is_there(world):
+    name, late = "underway_event_loop_lag_seconds_sum", Latency(ns=500_000_000)
+    world.recorders.late(late)
+    world.recorders.add(7, Report(lag=late))
+    world.recorders.add(7, Report(lag=late))
+
+    assert world.registry.get_sample_value(name, {"process": "gateway"}) == 0.5
+    assert world.registry.get_sample_value(name, {"process": "frontend-7"}) == 1.0
+
+    world.recorders.frontend_gone(7)
+    assert world.registry.get_sample_value(name, {"process": "frontend-7"}) is None
+
+
+def test_restarts_of_workers_are_counted_by_reason(world):
+    world.recorders.restarted("m", 1, "signal")
+    world.recorders.restarted("m", 1, "signal")
+
+    assert world.sample("underway_worker_restarts_total", reason="signal") == 2
+
+
+@pytest.mark.parametrize(
+    ("ns", "bound"), [(0, "0.0001"), (100_000, "0.0001"), (100_001, "0.00025")]
+)
+def test_a_duration_at_a_bound_is_within_it(world, ns, bound):
+    world.tally.ended(exchange(decode=ns, encode=0), None)
     world.report()
 
     name = "underway_request_duration_seconds_bucket"
-    at = [le for le in ("0.0005", "0.001") if world.sample(name, protocol="rest", le=le)]
+    ok = {"protocol": "rest", "outcome": OK}
+    at = [le for le in ("0.0001", "0.00025") if world.sample(name, le=le, **ok)]
     assert at[0] == bound
-    assert world.sample(name, protocol="rest", le="+Inf") == 1
+    assert world.sample(name, le="+Inf", **ok) == 1
 
 
+NS = st.integers(0, 10**10)
 EVENTS = st.lists(
     st.tuples(
         st.sampled_from(["rest", "grpc"]),
         st.sampled_from([None, Code.INTERNAL, Code.OVERLOADED]),
         st.integers(1, 9),
         st.integers(0, 2),
-    )
+        st.builds(Timings, NS, NS, NS, NS, st.integers(1, 9)),
+        NS,
+    ),
+    max_size=20,
 )
 
 
+@settings(max_examples=30)
 @given(events=EVENTS)
 def test_counts_over_frontends_add_up_however_they_are_split_and_sent(events):
     one, several = VersionTally(), [VersionTally() for _ in range(3)]
     total = Counts()
-    for protocol, code, rows, frontend in events:
+    for protocol, code, rows, frontend, timings, outside in events:
+        made = exchange(protocol, rows=rows, timings=timings, outside=outside)
         for tally in (one, several[frontend]):
-            if code is None:
-                tally.success(protocol, 0, rows, Timings(1, 2, 3, 4, rows))
-            else:
-                tally.failure(protocol, 0, code)
+            tally.ended(made, code)
         sent = msgspec.msgpack.encode(several[frontend].take())
         merge(total, msgspec.msgpack.decode(sent, type=Counts))
 
     whole = one.take()
-    for door, expected in ((total.rest, whole.rest), (total.grpc, whole.grpc)):
-        assert (door.requests, door.failures) == (expected.requests, expected.failures)
-        assert sum(door.buckets) == door.requests
-    assert (total.rows, total.answered, total.failed) == (whole.rows, whole.answered, whole.failed)
-    assert statistics_of("m", 1, total).batches == statistics_of("m", 1, whole).batches
+    assert replaced(total) == replaced(whole)
+    assert statistics_of("m", 1, replaced(total)) == statistics_of("m", 1, replaced(whole))
+
+
+@settings(max_examples=30)
+@given(events=EVENTS)
+def test_the_stages_of_answered_requests_add_up_to_their_whole(events):
+    tally = VersionTally()
+    for protocol, code, rows, _, timings, outside in events:
+        tally.ended(exchange(protocol, rows=rows, timings=timings, outside=outside), code)
+    counts = tally.take()
+
+    for door in counts.protocols.values():
+        answered = door.outcomes.get(OK, Latency())
+        assert sum(stage.ns for stage in door.stages) == answered.ns
+        assert {stage.count for stage in door.stages} == {answered.count}
+        assert len(door.stages) == len(STAGES)
+
+
+def replaced(counts: Counts) -> Counts:
+    """Without the time of the last one, which is when the test ran."""
+    return msgspec.structs.replace(counts, last_ms=0)

@@ -171,6 +171,50 @@ async def test_priority_and_timeout_are_understood():
     assert before + 5_000_000_000 <= asked.deadline_ns <= after + 5_000_000_000
 
 
+@pytest.mark.parametrize(
+    ("header", "parameter", "seconds"),
+    [("5", 0, 5), ("0.25", 9_000_000, 0.25), ("9", 250_000, 0.25)],
+)
+async def test_the_timeout_header_sets_a_deadline_and_the_sooner_one_counts(
+    header, parameter, seconds
+):
+    planes = Planes()
+    before = time.monotonic_ns()
+    async with client_of(planes) as client:
+        document = {
+            "parameters": {"timeout": parameter},
+            "inputs": [one("INT8", [1], data=[1])],
+        }
+        headers = {"Request-Timeout": header}
+        answer = await client.post(INFER.format("every"), json=document, headers=headers)
+    after = time.monotonic_ns()
+    assert answer.status_code == 200
+    length = round(seconds * 1e9)
+    assert before + length <= planes.asked[0].deadline_ns <= after + length
+
+
+async def test_a_raw_request_has_a_timeout_as_well():
+    planes = Planes()
+    async with client_of(planes) as client:
+        headers = {HEADER: "0", "request-timeout": "3"}
+        await client.post(INFER.format("scalar"), content=bytes(8), headers=headers)
+    assert planes.asked[0].deadline_ns > time.monotonic_ns()
+
+
+@pytest.mark.parametrize(
+    "value", ["", "0", "0.0", "-1", "1e3", "soon", "5 s", "nan", "inf", "9" * 9]
+)
+async def test_a_timeout_header_that_is_no_time_is_refused(value):
+    planes = Planes()
+    async with client_of(planes) as client:
+        document = {"inputs": [one("INT8", [1], data=[1])]}
+        headers = {"Request-Timeout": value}
+        answer = await client.post(INFER.format("every"), json=document, headers=headers)
+    assert answer.status_code == 400
+    assert "header 'Request-Timeout' must be a number of seconds above 0" in answer.json()["error"]
+    assert planes.asked == []
+
+
 @pytest.mark.parametrize("path", ["/v2/models/rows/versions/2/infer", "/v2/models/rows/infer"])
 async def test_the_version_comes_from_the_path(path):
     planes = Planes()
