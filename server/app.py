@@ -14,16 +14,20 @@ from pathlib import Path
 from typing import Protocol
 
 import structlog
+from starlette.types import ASGIApp
 
 from server.admission import AdmissionBounds
 from server.config import ConfigError, ModelControl, Settings
+from server.console.routes import MAX_BYTES, About, console_routes
 from server.controlplane import ServingControlPlane
 from server.cpus import available_cpus, frontends_for
+from server.dataplane import ServingDataPlane
 from server.errors import InvalidArgument
 from server.frontend_fleet import FrontendsOutside
 from server.frontend_inside import FrontendInside, listen
 from server.frontends.admin import create_admin_app
 from server.frontends.http_server import HttpServer
+from server.frontends.operator_guard import OperatorGuard
 from server.lifecycle.history import History
 from server.lifecycle.loading import Loader, Supplied
 from server.lifecycle.manager import LifecycleManager
@@ -70,7 +74,12 @@ class Addresses:
 
 
 class Frontends(Protocol):
-    """All that answers clients, in this process or in others."""
+    """All that answers clients, in this process or in others.
+
+    `data` answers in this process, whatever the others do.
+    """
+
+    data: ServingDataPlane
 
     async def start(self) -> tuple[int, int]:
         """Listen; the REST and the gRPC port. Raises ConfigError."""
@@ -137,12 +146,12 @@ class Gateway:
             self._manager, self._supply, history, settings.model_control, self._watcher.rescan,
             self._publisher, observation, replacing,
         )  # fmt: skip
-        admin = create_admin_app(control)
+        self._frontends = _make_frontends(settings, self._publisher, control, recorders)
+        operators = _operators_app(settings, self._frontends.data, control)
         self._metrics = listen(
             "metrics-port", settings.metrics_port,
-            lambda: HttpServer(admin, settings.host, settings.metrics_port, 1),
+            lambda: HttpServer(operators, settings.host, settings.metrics_port, 1),
         )  # fmt: skip
-        self._frontends = _make_frontends(settings, self._publisher, control, recorders)
 
     async def start(self) -> Addresses:
         """Listen, and begin to load what the repositories hold."""
@@ -288,6 +297,18 @@ def _bounds(settings: Settings) -> AdmissionBounds:
         settings.max_in_flight_rows, settings.max_in_flight_bytes,
         settings.max_model_in_flight_rows, settings.max_model_in_flight_bytes,
     )  # fmt: skip
+
+
+def _operators_app(
+    settings: Settings, data: ServingDataPlane, control: ServingControlPlane
+) -> ASGIApp:
+    """What answers on the metrics port: operators' routes and their console."""
+    about = About(
+        version("underway"), settings.model_control, settings.server_timing,
+        min(MAX_BYTES, settings.max_message_bytes),
+    )  # fmt: skip
+    app = create_admin_app(control, console_routes(data, control, about))
+    return OperatorGuard(app, settings.host)
 
 
 def _make_frontends(

@@ -12,6 +12,7 @@ from server.config import ConfigError, Settings
 from server.frontend_inside import listen
 from server.hosting.door import Door, Session
 from server.hosting.fleet import FrontendFleet, FrontendStartError
+from server.hosting.inside import CoreInside
 from server.hosting.ports import port_of, reserve
 from server.planes import ControlPlane
 from server.routing.messages import Welcome
@@ -19,6 +20,8 @@ from server.routing.publisher import Publisher
 from server.telemetry.recorder import Recorders
 
 START_TIMEOUT = 60.0
+OWN_IN_FLIGHT = 4
+"""Requests that the gateway itself, for the console, may have in one worker."""
 
 
 class FrontendsOutside:
@@ -50,6 +53,10 @@ class FrontendsOutside:
             self._came, self._went,
         )  # fmt: skip
         self._fleet: FrontendFleet | None = None
+        self._own = CoreInside(
+            publisher, msgspec.structs.replace(told, worker_in_flight=OWN_IN_FLIGHT)
+        )
+        self.data = self._own.data
 
     async def start(self) -> tuple[int, int]:
         """Return, with the REST and the gRPC port, when all frontends listen. ConfigError."""
@@ -76,6 +83,7 @@ class FrontendsOutside:
         if self._fleet is not None:
             await self._fleet.stop(self._settings.drain_timeout)
         self._door.close()
+        self._own.close()
         for sock in self._ports:
             sock.close()
 

@@ -13,9 +13,8 @@ from server.frontends.http_server import HttpServer
 from server.frontends.limits import limits_of
 from server.frontends.open_inference.servicer import OpenInferenceServicer
 from server.frontends.rest import create_app
-from server.hosting.core import FrontendCore
+from server.hosting.inside import CoreInside
 from server.planes import ControlPlane
-from server.routing.direct import DirectLink
 from server.routing.messages import Welcome
 from server.routing.publisher import Publisher
 
@@ -29,19 +28,17 @@ class FrontendInside:
         self, settings: Settings, welcome: Welcome, publisher: Publisher, control: ControlPlane
     ) -> None:
         self._settings = settings
-        self._link = DirectLink(publisher, welcome.number)
-        core = FrontendCore(welcome, self._link.tell)
-        self._data = core.data
+        self._core = CoreInside(publisher, welcome)
+        self.data = self._core.data
         limits = limits_of(welcome)
         host, grace = settings.host, settings.drain_timeout
-        rest = create_app(core.data, control, limits)
+        rest = create_app(self.data, control, limits)
         self._rest = listen(
             "http-port", settings.http_port,
             lambda: HttpServer(rest, host, settings.http_port, grace),
         )  # fmt: skip
-        servicer = OpenInferenceServicer(core.data, control, limits)
-        self._grpc = GrpcFrontend([servicer], core.data, limits)
-        self._link.attach(core.table, core.join)
+        servicer = OpenInferenceServicer(self.data, control, limits)
+        self._grpc = GrpcFrontend([servicer], self.data, limits)
 
     async def start(self) -> tuple[int, int]:
         """Listen; the REST and the gRPC port. Raises ConfigError."""
@@ -54,12 +51,12 @@ class FrontendInside:
 
     def stop_admitting(self) -> None:
         """Be not ready from here on."""
-        self._data.stop_admitting()
+        self.data.stop_admitting()
 
     async def stop(self) -> None:
         """Finish what is in flight."""
         await asyncio.gather(self._rest.stop(), self._grpc.stop(self._settings.drain_timeout))
-        self._link.close()
+        self._core.close()
 
 
 def listen(setting: str, port: int, bind: Callable[[], Bound]) -> Bound:

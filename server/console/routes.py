@@ -48,16 +48,20 @@ HEADERS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What the page has to know of the server; `max_bytes` of a request tried."""
+    """What the page has to know of the server; `max_bytes` of a request tried.
+
+    `server_timing` says whether answers tell where their time went.
+    """
 
     release: str
     model_control: ModelControl
+    server_timing: bool = True
     max_bytes: int = MAX_BYTES
 
 
 def console_routes(data: DataPlane, control: ControlPlane, about: About) -> Sequence[BaseRoute]:
     """The routes below `/console`, for the operators' application."""
-    limits = FrontendLimits(about.max_bytes, about.release)
+    limits = FrontendLimits(about.max_bytes, about.release, server_timing=about.server_timing)
     page = _Page(page_files(), about)
     return [
         Route("/console", page.enter),

@@ -4,13 +4,14 @@ inference.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import orjson
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from server.errors import InvalidArgument
 from server.frontends.open_inference.rest_io import json_body
@@ -21,8 +22,8 @@ MAX_BODY = 64 * 1024
 MAX_HISTORY = 2000
 
 
-def create_admin_app(admin: AdminPlane) -> Starlette:
-    """An ASGI application with `/metrics` and `/v2/admin/...`."""
+def create_admin_app(admin: AdminPlane, more: Sequence[BaseRoute] = ()) -> Starlette:
+    """An ASGI application with `/metrics`, `/v2/admin/...` and the routes of `more`."""
     pages = _Pages(admin)
     app = Starlette(
         routes=[
@@ -33,6 +34,7 @@ def create_admin_app(admin: AdminPlane) -> Starlette:
             Route("/v2/admin/models/{model}/labels", pages.label, methods=["POST"]),
             Route("/v2/admin/models/{model}/rollback", pages.roll_back, methods=["POST"]),
             Route("/metrics", pages.metrics),
+            *more,
         ]
     )
     add_error_handlers(app)

@@ -51,8 +51,8 @@ def refused(method: str, headers: Mapping[str, str], loopback: bool) -> str:
     host = headers.get("host", "")
     if loopback and host and not is_local(host_of(host)):
         return (
-            f"Host '{host[:100]}': expected localhost or an address, because the server listens on "
-            "this machine only"
+            f"Host '{host[:100]}': expected localhost or a loopback address, because the server "
+            "listens on this machine only"
         )
     if method in _SAFE:
         return ""

@@ -3,6 +3,7 @@
 import { el, say, svg } from "./dom.js";
 
 const WIDTH = 240;
+const LEAST = 12;
 
 /**
  * Lines of the last points. `lines` are `{of, name}`, `of` a key of the points. The text beside it
@@ -19,7 +20,8 @@ export function lineChart(lines, { height = 56, filled = true } = {}) {
   );
   return {
     node,
-    update(points, kept = 120) {
+    update(points) {
+      const kept = Math.max(LEAST, points.length);
       const values = points.flatMap((point) => lines.map(({ of }) => point[of]).filter((value) => value >= 0));
       const most = Math.max(...values, 1e-9) * 1.08;
       lines.forEach(({ of }, place) => {

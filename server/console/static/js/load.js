@@ -10,30 +10,34 @@ const CARDS = [
     title: "Throughput",
     lines: [{ of: "answered" }, { of: "failed" }],
     big: (series) => `${number(series.rate("answered"))}/s`,
-    small: (series) => `${number(series.rate("failed"))}/s failed`,
+    small: (series) => [["failed", `${number(series.rate("failed"))}/s failed`]],
   },
   {
     title: "Latency",
     lines: [{ of: "p50" }, { of: "p95" }, { of: "p99" }],
     big: (series) => duration(series.last?.p50),
-    small: (series) => `p95 ${duration(series.last?.p95)} · p99 ${duration(series.last?.p99)}`,
+    small: (series) => ["p95", "p99"].map((of) => [of, `${of} ${duration(series.last?.[of])}`]),
   },
   {
     title: "In flight and waiting",
     lines: [{ of: "inFlight" }, { of: "pending" }],
     big: (series) => number(series.last?.inFlight),
-    small: (series) => `${count(series.last?.pending ?? 0, "row")} in all`,
+    small: (series) => [["pending", count(series.last?.pending ?? 0, "row")], ["", `${duration(queued(series))} in queue`]],
   },
   {
-    title: "Memory of workers",
+    title: "Workers' memory",
     lines: [{ of: "memory" }],
     big: (series) => bytes(series.last?.memory),
-    small: (series) => gpu(series.ends?.now),
+    small: (series) => [["", gpu(series.ends?.now)]],
   },
 ];
 
 function gpu(sum) {
-  return sum?.gpu ? `${bytes(sum.gpu)} on GPUs` : "shared pages counted once";
+  return sum?.gpu ? `${bytes(sum.gpu)} on GPUs` : "shared pages shared out";
+}
+
+function queued({ ends }) {
+  return ends ? spent(ends.now.stages, ends.before.stages).find(({ name }) => name === "queue")?.value : NaN;
 }
 
 export function load(name, store) {
@@ -73,13 +77,16 @@ export function load(name, store) {
 
 function card({ title, lines, big, small }) {
   const value = el("p", { class: "big" }, "–");
-  const more = el("p", { class: "note" });
+  const more = el("p", { class: "note keys" });
   const chart = lineChart(lines);
   return {
     node: el("div", { class: "card" }, el("h3", {}, title), value, more, chart.node),
     update(series) {
       say(value, big(series));
-      say(more, small(series));
+      small(series).forEach(([of, text], at) => {
+        if (!more.children[at]) more.append(el("span", { class: of ? `key key-${of}` : "" }));
+        say(more.children[at], text);
+      });
       chart.update(series.points);
     },
   };

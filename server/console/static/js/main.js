@@ -1,5 +1,6 @@
 // The console: joins its parts to what the server says.
 
+import { compare } from "./compare.js";
 import { detail } from "./detail.js";
 import { say } from "./dom.js";
 import { modelList } from "./models.js";
@@ -19,6 +20,7 @@ document.querySelector("[data-skip]").addEventListener("click", (event) => {
 });
 summary(byId("summary"), store);
 modelList(byId("models"), store, place);
+compare(byId("all"), store);
 detail(place, byId("detail"), store);
 announceSwaps(store);
 store.follow(({ link }) => {

@@ -5,12 +5,12 @@ import { el, say } from "./dom.js";
 import { bytes, duration, number } from "./format.js";
 
 const TILES = [
-  { title: "Requests per second", of: "answered", value: (series) => number(series.rate("answered")) },
-  { title: "Latency, median", of: "p50", value: (series) => duration(series.last?.p50) },
-  { title: "Latency, 99 of 100", of: "p99", value: (series) => duration(series.last?.p99) },
-  { title: "Failures per second", of: "failed", value: (series) => number(series.rate("failed")) },
+  { title: "Throughput", of: "answered", value: (series) => `${number(series.rate("answered"))}/s` },
+  { title: "Median latency", of: "p50", value: (series) => duration(series.last?.p50) },
+  { title: "99th percentile", of: "p99", value: (series) => duration(series.last?.p99) },
+  { title: "Failures", of: "failed", value: (series) => `${number(series.rate("failed"))}/s` },
   { title: "In flight", of: "inFlight", value: (series) => number(series.last?.inFlight) },
-  { title: "Memory of workers", of: "memory", value: (series) => bytes(series.last?.memory) },
+  { title: "Workers' memory", of: "memory", value: (series) => bytes(series.last?.memory) },
 ];
 
 export function summary(section, store) {

@@ -1,25 +1,24 @@
 // What happened to the versions of a model: a lane for each, and the same in words.
 
-import { el, say, show, svg } from "./dom.js";
+import { el, show, svg } from "./dom.js";
+import { events } from "./events.js";
 import { clock, duration } from "./format.js";
 import { lanes } from "./lanes.js";
 import { tone, word } from "./states.js";
 
 const WIDTH = 1000;
 const LANE = 26;
-const EVENTS = 30;
 
 export function timeline(name, store) {
-  const drawing = el("div", { class: "lanes" });
-  const events = el("ol", { class: "events", reversed: true });
+  const drawing = el("div", { class: "lanes", tabindex: 0, role: "group", "aria-label": "The timeline as a drawing" });
+  const happened = events("What happened to this model, newest first");
   const none = el("p", { class: "note" }, "Nothing happened yet.");
   const node = el(
     "section",
     { "aria-labelledby": "timeline-title" },
     el("h2", { id: "timeline-title" }, "Timeline of swaps"),
-    el("div", { class: "card" }, none, drawing, events),
+    el("div", { class: "card" }, none, drawing, happened.node),
   );
-  let told = "";
   return {
     node,
     update() {
@@ -27,9 +26,7 @@ export function timeline(name, store) {
       const now = store.overview.time;
       show(none, !entries.length);
       drawing.replaceChildren(...(entries.length ? [picture(lanes(entries, now), now)] : []));
-      const last = JSON.stringify(entries.at(-1) ?? null) + entries.length;
-      if (last !== told) events.replaceChildren(...entries.slice(-EVENTS).reverse().map(event));
-      told = last;
+      happened.update(entries);
     },
   };
 }
@@ -60,17 +57,4 @@ function picture(found, now) {
   drawn.append(svg("text", { class: "lane-time", x: 60, y: height - 2 }, clock(from)));
   drawn.append(svg("text", { class: "lane-time", x: WIDTH, y: height - 2, "text-anchor": "end" }, "now"));
   return drawn;
-}
-
-function event(entry) {
-  const line = el(
-    "li",
-    {},
-    el("time", { datetime: new Date(entry.time * 1000).toISOString() }, clock(entry.time)),
-    el("span", { class: "chip", "data-tone": tone(entry.target) }, word(entry.target)),
-    el("span", { class: "event-text" }, `version ${entry.version}, after ${duration(entry.seconds)} ${word(entry.source)}`),
-  );
-  if (entry.cause) line.append(el("span", { class: "cause" }, `by ${entry.cause}`));
-  if (entry.reason) line.append(el("span", { class: "reason" }, entry.reason));
-  return line;
 }

@@ -4,7 +4,7 @@ import { el, keep, say } from "./dom.js";
 import { bytes, count, duration, number, span } from "./format.js";
 import { tone, word } from "./states.js";
 
-const COLUMNS = ["Version", "State", "For", "Labels", "Loaded in", "Warm-up", "Workers", "Memory", "Requests"];
+const COLUMNS = ["Version", "State", "In it for", "Labels", "Loaded in", "Warm-up", "Workers", "Memory", "Requests"];
 
 export function versions() {
   const body = el("tbody");

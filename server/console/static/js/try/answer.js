@@ -12,10 +12,11 @@ const VALUES = 256;
 export function answer({ document, timings, roundTrip }) {
   const outputs = document.outputs ?? [];
   const shown = outputs.map(output);
-  const said = [`${document.model_name} version ${document.model_version} answered`, ...shown.map((one) => one.said).filter(Boolean)];
+  const found = shown.map((one) => one.said).filter(Boolean).join(" · ") || "answered";
+  const said = `${found} (version ${document.model_version})`;
   const raw = el("details", {}, el("summary", {}, "The answer as JSON"), el("pre", { tabindex: 0 }, text(document)));
   const node = el("div", {}, ...shown.map((one) => one.node), times(timings, roundTrip), raw);
-  return { node, said: said.join(": ") };
+  return { node, said };
 }
 
 function output(tensor) {

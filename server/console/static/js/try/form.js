@@ -2,6 +2,7 @@
 
 import * as api from "../api.js";
 import { el, say, show } from "../dom.js";
+import { bytes } from "../format.js";
 import { SERVING } from "../states.js";
 import { answer } from "./answer.js";
 import { field } from "./fields.js";
@@ -113,7 +114,9 @@ class TryForm {
     this._run.disabled = true;
     this._fail("");
     try {
-      const body = this._raw.checked ? this._text.value : this._request();
+      const body = this._raw.checked ? this._text.value : JSON.stringify(this._request());
+      const most = this._store.about.max_bytes;
+      if (body.length > most) throw new Error(`the request has ${bytes(body.length)}; from here at most ${bytes(most)} are sent`);
       const shown = answer(await api.infer(this._name, this._version.input.value, body));
       this._answer.replaceChildren(shown.node);
       say(this._said, shown.said);

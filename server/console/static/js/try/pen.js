@@ -1,7 +1,8 @@
 // Drawing on a picture: with a pointer, and with keys for those who use none.
 
 const CELLS = 32;
-const BRUSH = 0.065;
+// Parts of the width: handwriting as the sets of digits have it, two pixels of 8 or 28 to a stroke.
+const BRUSH = { coarse: 0.09, fine: 0.04 };
 
 /** Strokes follow the pointer; the brush suits the picture's size. */
 export function pointer(canvas, picture, begun, paint) {
@@ -14,7 +15,7 @@ export function pointer(canvas, picture, begun, paint) {
     const points = event.getCoalescedEvents?.() ?? [];
     for (const one of points.length ? points : [event]) {
       const [x, y] = at(one);
-      picture.stroke(...(last ?? [x, y]), x, y, Math.max(0.6, picture.width * BRUSH));
+      picture.stroke(...(last ?? [x, y]), x, y, Math.max(0.6, picture.width * (picture.fine > 3 ? BRUSH.coarse : BRUSH.fine)));
       last = [x, y];
     }
     paint();
