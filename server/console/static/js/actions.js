@@ -44,7 +44,12 @@ export function actions(name, store) {
   });
   const label = button("Label …", () => askLabel(name, store, act));
   const note = el("p", { class: "note" });
-  const node = el("div", { class: "actions" }, el("div", { class: "buttons" }, load, unload, back, label), note);
+  const node = el(
+    "div",
+    { class: "actions" },
+    el("div", { class: "buttons" }, load, unload, back, label),
+    note,
+  );
   return {
     node,
     update(view) {
@@ -62,23 +67,47 @@ export function actions(name, store) {
 }
 
 function off(control) {
-  const why = control === "poll" ? "the server follows its model repository" : "the server serves what was there at its start";
+  const why =
+    control === "poll"
+      ? "the server follows its model repository"
+      : "the server serves what was there at its start";
   return `Load and unload are off: ${why} (--model-control ${control}). Start it with --model-control explicit to have them here.`;
 }
 
 function askLabel(name, store, act) {
   const view = store.model(name);
   const ready = view.versions.filter((version) => version.state === SERVING).map((one) => one.version);
-  const text = el("input", { id: "label-name", required: true, maxlength: 64, pattern: "[A-Za-z][A-Za-z0-9_\\-]*", list: "label-names", autocomplete: "off" });
-  const known = el("datalist", { id: "label-names" }, ...Object.keys(view.labels).map((one) => el("option", { value: one })));
-  const version = el("select", { id: "label-version" }, ...ready.map((one) => el("option", { value: one }, `version ${one}`)));
+  const text = el("input", {
+    id: "label-name",
+    required: true,
+    maxlength: 64,
+    pattern: "[A-Za-z][A-Za-z0-9_\\-]*",
+    list: "label-names",
+    autocomplete: "off",
+  });
+  const known = el(
+    "datalist",
+    { id: "label-names" },
+    ...Object.keys(view.labels).map((one) => el("option", { value: one })),
+  );
+  const version = el(
+    "select",
+    { id: "label-version" },
+    ...ready.map((one) => el("option", { value: one }, `version ${one}`)),
+  );
   ask({
     title: `Label a version of ${name}`,
     text: "Clients may ask for a label in place of a number. A labelled version stays loaded.",
     button: "Set label",
     fields: [
-      { node: el("div", { class: "field" }, el("label", { for: "label-name" }, "Label"), text, known), read: () => text.value },
-      { node: el("div", { class: "field" }, el("label", { for: "label-version" }, "Points to"), version), read: () => Number(version.value) },
+      {
+        node: el("div", { class: "field" }, el("label", { for: "label-name" }, "Label"), text, known),
+        read: () => text.value,
+      },
+      {
+        node: el("div", { class: "field" }, el("label", { for: "label-version" }, "Points to"), version),
+        read: () => Number(version.value),
+      },
     ],
     act: act(([label, number]) => api.label(name, { [label]: number }), `${name}: label set`),
   });
@@ -93,7 +122,13 @@ export function labels(name, store) {
     update(view) {
       const items = Object.entries(view.labels).sort();
       show(node, items.length > 0);
-      keep(node, parts, items, ([label]) => label, ([label]) => labelItem(name, label, store));
+      keep(
+        node,
+        parts,
+        items,
+        ([label]) => label,
+        ([label]) => labelItem(name, label, store),
+      );
     },
   };
 }
@@ -112,7 +147,11 @@ function labelItem(name, label, store) {
         store.soon();
       },
     });
-  const button = el("button", { type: "button", class: "cross", "aria-label": `Remove the label ${label}`, on: { click: remove } }, "×");
+  const button = el(
+    "button",
+    { type: "button", class: "cross", "aria-label": `Remove the label ${label}`, on: { click: remove } },
+    "×",
+  );
   return {
     node: el("li", { class: "chip" }, el("span", {}, label), number, button),
     update: ([, version]) => say(number, `→ ${version}`),

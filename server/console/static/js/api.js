@@ -19,7 +19,10 @@ async function answer(response) {
     document = null;
   }
   if (!response.ok) {
-    throw new Refused(response.status, document?.error ?? `the server answered with status ${response.status}`);
+    throw new Refused(
+      response.status,
+      document?.error ?? `the server answered with status ${response.status}`,
+    );
   }
   return document;
 }

@@ -22,7 +22,9 @@ export function lineChart(lines, { height = 56, filled = true } = {}) {
     node,
     update(points) {
       const kept = Math.max(LEAST, points.length);
-      const values = points.flatMap((point) => lines.map(({ of }) => point[of]).filter((value) => value >= 0));
+      const values = points.flatMap((point) =>
+        lines.map(({ of }) => point[of]).filter((value) => value >= 0),
+      );
       const most = Math.max(...values, 1e-9) * 1.08;
       lines.forEach(({ of }, place) => {
         const drawn = path(points, of, most, height, kept);

@@ -20,11 +20,27 @@ export function compare(container, store) {
   );
   const happened = events("What happened to all models, newest first", true);
   container.append(
-    el("section", { "aria-labelledby": "compare-title" }, el("h2", { id: "compare-title" }, "Side by side"), el("div", { class: "card flush" }, table)),
-    el("section", { "aria-labelledby": "latest-title" }, el("h2", { id: "latest-title" }, "What happened"), el("div", { class: "card" }, happened.node)),
+    el(
+      "section",
+      { "aria-labelledby": "compare-title" },
+      el("h2", { id: "compare-title" }, "Side by side"),
+      el("div", { class: "card flush" }, table),
+    ),
+    el(
+      "section",
+      { "aria-labelledby": "latest-title" },
+      el("h2", { id: "latest-title" }, "What happened"),
+      el("div", { class: "card" }, happened.node),
+    ),
   );
   store.follow(() => {
-    keep(body, parts, store.names, (name) => name, (name) => row(name, store));
+    keep(
+      body,
+      parts,
+      store.names,
+      (name) => name,
+      (name) => row(name, store),
+    );
     happened.update(store.history);
   });
 }

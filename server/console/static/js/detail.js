@@ -31,8 +31,15 @@ export function detail(place, container, store) {
 function panel(name, store) {
   const state = el("span", { class: "chip" });
   const runtime = el("span", { class: "chip plain" });
-  const parts = [labels(name, store), actions(name, store), problems(name, store), load(name, store),
-    tryIt(name, store), versions(name, store), timeline(name, store)];
+  const parts = [
+    labels(name, store),
+    actions(name, store),
+    problems(name, store),
+    load(name, store),
+    tryIt(name, store),
+    versions(name, store),
+    timeline(name, store),
+  ];
   const [tags, buttons, ...sections] = parts;
   const node = el(
     "article",
@@ -41,7 +48,13 @@ function panel(name, store) {
       "header",
       { class: "model-head" },
       el("a", { class: "back", href: "#/" }, "← All models"),
-      el("div", { class: "model-title" }, el("h1", { id: "model-name", tabindex: "-1" }, name), state, runtime),
+      el(
+        "div",
+        { class: "model-title" },
+        el("h1", { id: "model-name", tabindex: "-1" }, name),
+        state,
+        runtime,
+      ),
       tags.node,
       buttons.node,
     ),
@@ -70,15 +83,24 @@ function problems(name, store) {
   return {
     node,
     update(view) {
-      const found = failures(view, store.index.filter((line) => line.name === name));
+      const found = failures(
+        view,
+        store.index.filter((line) => line.name === name),
+      );
       show(node, found.length > 0);
-      keep(list, parts, found, ({ key }) => key, ({ where }) => {
-        const reason = el("span", { class: "reason" });
-        return {
-          node: el("li", {}, el("strong", {}, `${where}: `), reason),
-          update: (one) => say(reason, one.reason),
-        };
-      });
+      keep(
+        list,
+        parts,
+        found,
+        ({ key }) => key,
+        ({ where }) => {
+          const reason = el("span", { class: "reason" });
+          return {
+            node: el("li", {}, el("strong", {}, `${where}: `), reason),
+            update: (one) => say(reason, one.reason),
+          };
+        },
+      );
     },
   };
 }

@@ -15,7 +15,13 @@ export function events(label, named = false) {
     node,
     update(entries) {
       const last = JSON.stringify(entries.at(-1) ?? null) + entries.length;
-      if (last !== told) node.replaceChildren(...entries.slice(-MOST).reverse().map((entry) => event(entry, named)));
+      if (last !== told)
+        node.replaceChildren(
+          ...entries
+            .slice(-MOST)
+            .reverse()
+            .map((entry) => event(entry, named)),
+        );
       told = last;
     },
   };

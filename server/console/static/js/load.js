@@ -19,10 +19,13 @@ const CARDS = [
     small: (series) => ["p95", "p99"].map((of) => [of, `${of} ${duration(series.last?.[of])}`]),
   },
   {
-    title: "In flight and waiting",
+    title: "In flight",
     lines: [{ of: "inFlight" }, { of: "pending" }],
     big: (series) => number(series.last?.inFlight),
-    small: (series) => [["pending", count(series.last?.pending ?? 0, "row")], ["", `${duration(queued(series))} in queue`]],
+    small: (series) => [
+      ["pending", count(series.last?.pending ?? 0, "row")],
+      ["", `${duration(queued(series))} in queue`],
+    ],
   },
   {
     title: "Workers' memory",
@@ -33,7 +36,7 @@ const CARDS = [
 ];
 
 function gpu(sum) {
-  return sum?.gpu ? `${bytes(sum.gpu)} on GPUs` : "shared pages shared out";
+  return sum?.gpu ? `${bytes(sum.gpu)} on GPUs` : "shared pages divided up";
 }
 
 function queued({ ends }) {
@@ -98,24 +101,37 @@ function drawStages({ now, before }, bar, note) {
   const parts = some ? recent : spent(now.stages, {});
   const all = parts.reduce((sum, part) => sum + part.value, 0);
   show(bar.node, all > 0);
-  say(note, all > 0 ? `${duration(all)} per request, ${some ? "over the last two minutes" : "since it serves"}` : "Nothing was answered yet.");
+  say(
+    note,
+    all > 0
+      ? `${duration(all)} per request, ${some ? "over the last two minutes" : "since it serves"}`
+      : "Nothing was answered yet.",
+  );
   bar.update(parts.map((part) => ({ ...part, text: duration(part.value) })));
 }
 
 function spent(now, before) {
   return Object.entries(now).map(([stage, { count: times, sum }]) => {
     const fresh = grown(times, before[stage]?.count);
-    return { name: stage.replace("_", " "), count: fresh, value: fresh ? grown(sum, before[stage]?.sum) / fresh : 0 };
+    return {
+      name: stage.replace("_", " "),
+      count: fresh,
+      value: fresh ? grown(sum, before[stage]?.sum) / fresh : 0,
+    };
   });
 }
 
 function batchBars(batches) {
-  const rows = Object.entries(batches).map(([size, times]) => [Number(size), times]).sort((a, b) => a[0] - b[0]);
+  const rows = Object.entries(batches)
+    .map(([size, times]) => [Number(size), times])
+    .sort((a, b) => a[0] - b[0]);
   const all = rows.reduce((sum, [, times]) => sum + times, 0);
   const most = Math.max(...rows.map(([, times]) => times), 1);
   return bars(
     rows.slice(0, 12).map(([size, times]) => ({
-      name: count(size, "row"), part: times / most, text: `${number(times)} · ${percent(times / all)}`,
+      name: count(size, "row"),
+      part: times / most,
+      text: `${number(times)} · ${percent(times / all)}`,
     })),
     "Executions by batch size",
   );

@@ -13,7 +13,13 @@ export function modelList(list, store, place) {
     const { names } = store;
     if (store.overview && !names.length) list.append(empty);
     else empty.remove();
-    keep(list, parts, names, (name) => name, (name) => entry(name, store, place));
+    keep(
+      list,
+      parts,
+      names,
+      (name) => name,
+      (name) => entry(name, store, place),
+    );
   });
 }
 

@@ -12,8 +12,14 @@ const WORDS = {
   ENDED: "unloaded",
 };
 const TONES = {
-  NEW: "idle", LOADING: "busy", WARMING: "busy", READY: "good", DRAINING: "leaving",
-  UNLOADING: "leaving", FAILED: "bad", ENDED: "idle",
+  NEW: "idle",
+  LOADING: "busy",
+  WARMING: "busy",
+  READY: "good",
+  DRAINING: "leaving",
+  UNLOADING: "leaving",
+  FAILED: "bad",
+  ENDED: "idle",
 };
 
 export const word = (state) => WORDS[state] ?? state.toLowerCase();
@@ -23,7 +29,9 @@ export const tone = (state) => TONES[state] ?? "idle";
 export function modelState(view) {
   const states = new Set(view.versions.map((version) => version.state));
   if (view.error || states.has("FAILED")) {
-    return states.has(SERVING) ? { tone: "warn", text: "ready, with a failure" } : { tone: "bad", text: "failed" };
+    return states.has(SERVING)
+      ? { tone: "warn", text: "ready, with a failure" }
+      : { tone: "bad", text: "failed" };
   }
   if (states.has("LOADING") || states.has("WARMING") || states.has("NEW")) {
     return { tone: "busy", text: states.has(SERVING) ? "swapping" : "loading" };
@@ -44,7 +52,13 @@ export function failures(view, lines) {
   }
   for (const line of lines) {
     const key = line.version ?? "model";
-    if (line.reason && !found.has(key) && line.reason !== view.error && line.state !== "UNLOADING" && line.reason !== "unloaded") {
+    if (
+      line.reason &&
+      !found.has(key) &&
+      line.reason !== view.error &&
+      line.state !== "UNLOADING" &&
+      line.reason !== "unloaded"
+    ) {
       found.set(key, { where: line.version ? `Version ${line.version}` : "The model", reason: line.reason });
     }
   }

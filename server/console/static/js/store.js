@@ -45,8 +45,9 @@ export class Store {
     try {
       await this._take(AbortSignal.timeout(PATIENCE_MS));
       this.link = { state: "live", text: "live" };
-    } catch {
-      this.link = { state: "lost", text: "the server does not answer; asking again" };
+    } catch (error) {
+      const text = error instanceof api.Refused ? error.message : "the server does not answer; asking again";
+      this.link = { state: "lost", text };
     }
     this._asking = false;
     for (const listener of this._listeners) listener(this);
@@ -88,5 +89,10 @@ export class Store {
 }
 
 function state(view) {
-  return [view.name, view.labels, view.error, view.versions.map((one) => [one.version, one.state, one.default])];
+  return [
+    view.name,
+    view.labels,
+    view.error,
+    view.versions.map((one) => [one.version, one.state, one.default]),
+  ];
 }

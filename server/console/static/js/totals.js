@@ -5,8 +5,20 @@ const SERVED = "OK";
 /** All versions of a model added up; a version that is there twice tells the same counts twice. */
 export function totals(view) {
   const sum = {
-    answered: 0, failed: 0, rows: 0, latency: [], stages: {}, batches: {}, codes: {}, rejected: {},
-    inFlight: 0, pending: view.pending_rows, padded: 0, memory: 0, gpu: 0, restarts: 0,
+    answered: 0,
+    failed: 0,
+    rows: 0,
+    latency: [],
+    stages: {},
+    batches: {},
+    codes: {},
+    rejected: {},
+    inFlight: 0,
+    pending: view.pending_rows,
+    padded: 0,
+    memory: 0,
+    gpu: 0,
+    restarts: 0,
   };
   const seen = new Set();
   const pids = new Set();
@@ -57,7 +69,17 @@ function add(into, key, value) {
 export function joined(all) {
   const sum = totals({ pending_rows: 0, versions: [] });
   for (const one of all) {
-    for (const key of ["answered", "failed", "rows", "inFlight", "pending", "padded", "memory", "gpu", "restarts"]) {
+    for (const key of [
+      "answered",
+      "failed",
+      "rows",
+      "inFlight",
+      "pending",
+      "padded",
+      "memory",
+      "gpu",
+      "restarts",
+    ]) {
       sum[key] += one[key];
     }
     one.latency.forEach((value, place) => (sum.latency[place] = (sum.latency[place] ?? 0) + value));

@@ -4,7 +4,17 @@ import { el, keep, say } from "./dom.js";
 import { bytes, count, duration, number, span } from "./format.js";
 import { tone, word } from "./states.js";
 
-const COLUMNS = ["Version", "State", "In it for", "Labels", "Loaded in", "Warm-up", "Workers", "Memory", "Requests"];
+const COLUMNS = [
+  "Version",
+  "State",
+  "In state",
+  "Labels",
+  "Loaded in",
+  "Warm-up",
+  "Workers",
+  "Memory",
+  "Requests",
+];
 
 export function versions() {
   const body = el("tbody");
@@ -17,9 +27,18 @@ export function versions() {
     body,
   );
   return {
-    node: el("section", { "aria-labelledby": "versions-title" }, el("h2", { id: "versions-title" }, "Versions"), el("div", { class: "card flush" }, table)),
+    node: el(
+      "section",
+      { "aria-labelledby": "versions-title" },
+      el("h2", { id: "versions-title" }, "Versions"),
+      el("div", { class: "card flush" }, table),
+    ),
     update(view) {
-      const items = view.versions.map((version, place) => ({ view, version, key: `${version.version}/${twin(view, place)}` }));
+      const items = view.versions.map((version, place) => ({
+        view,
+        version,
+        key: `${version.version}/${twin(view, place)}`,
+      }));
       keep(body, parts, items.reverse(), ({ key }) => key, row);
     },
   };
@@ -49,8 +68,13 @@ function row() {
 function facts(view, version) {
   const labels = Object.entries(view.labels).filter(([, number_]) => number_ === version.version);
   const restarts = Object.values(version.restarts).reduce((sum, times) => sum + times, 0);
-  const memory = version.workers.reduce((sum, one) => sum + (one.proportional_bytes ?? one.resident_bytes ?? 0), 0);
-  const requests = Object.values(version.requests).flatMap(Object.values).reduce((sum, one) => sum + one.count, 0);
+  const memory = version.workers.reduce(
+    (sum, one) => sum + (one.proportional_bytes ?? one.resident_bytes ?? 0),
+    0,
+  );
+  const requests = Object.values(version.requests)
+    .flatMap(Object.values)
+    .reduce((sum, one) => sum + one.count, 0);
   const workers = version.workers.length ? `${version.workers.length} on ${version.device || "cpu"}` : "–";
   return [
     span(version.seconds_in_state),

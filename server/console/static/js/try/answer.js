@@ -12,26 +12,51 @@ const VALUES = 256;
 export function answer({ document, timings, roundTrip }) {
   const outputs = document.outputs ?? [];
   const shown = outputs.map(output);
-  const found = shown.map((one) => one.said).filter(Boolean).join(" · ") || "answered";
+  const found =
+    shown
+      .map((one) => one.said)
+      .filter(Boolean)
+      .join(" · ") || "answered";
   const said = `${found} (version ${document.model_version})`;
-  const raw = el("details", {}, el("summary", {}, "The answer as JSON"), el("pre", { tabindex: 0 }, text(document)));
+  const raw = el(
+    "details",
+    {},
+    el("summary", {}, "The answer as JSON"),
+    el("pre", { tabindex: 0 }, text(document)),
+  );
   const node = el("div", {}, ...shown.map((one) => one.node), times(timings, roundTrip), raw);
   return { node, said };
 }
 
 function output(tensor) {
   const rows = classesOf(tensor);
-  const head = el("h4", {}, el("span", {}, tensor.name), el("code", {}, `${tensor.datatype} [${tensor.shape.join(", ")}]`));
+  const head = el(
+    "h4",
+    {},
+    el("span", {}, tensor.name),
+    el("code", {}, `${tensor.datatype} [${tensor.shape.join(", ")}]`),
+  );
   if (rows) {
     const best = rows.map((row) => row.indexOf(Math.max(...row)));
     return {
-      node: el("div", { class: "output" }, head, ...rows.slice(0, ROWS).map((row, place) => classBars(row, best[place])), rest(rows)),
+      node: el(
+        "div",
+        { class: "output" },
+        head,
+        ...rows.slice(0, ROWS).map((row, place) => classBars(row, best[place])),
+        rest(rows),
+      ),
       said: `${tensor.name}: class ${best[0]}, ${percent(rows[0][best[0]])}`,
     };
   }
   const values = tensor.data ?? [];
-  const list = el("ul", { class: "values" }, ...values.slice(0, VALUES).map((value) => el("li", {}, value === null ? "null" : String(value))));
-  const more = values.length > VALUES ? el("p", { class: "note" }, `… and ${values.length - VALUES} more`) : null;
+  const list = el(
+    "ul",
+    { class: "values" },
+    ...values.slice(0, VALUES).map((value) => el("li", {}, value === null ? "null" : String(value))),
+  );
+  const more =
+    values.length > VALUES ? el("p", { class: "note" }, `… and ${values.length - VALUES} more`) : null;
   const short = values.length === 1 ? `${tensor.name}: ${String(values[0]).slice(0, 100)}` : "";
   return { node: el("div", { class: "output" }, head, list, more), said: short };
 }
@@ -41,7 +66,9 @@ export function classesOf({ datatype, shape, data }) {
   const classes = shape.at(-1);
   if (!datatype.startsWith("FP") || !data || classes < CLASSES.least || classes > CLASSES.most) return null;
   if (!data.length || !data.every((value) => value >= -1e-6 && value <= 1 + 1e-6)) return null;
-  const rows = Array.from({ length: data.length / classes }, (_, row) => data.slice(row * classes, (row + 1) * classes));
+  const rows = Array.from({ length: data.length / classes }, (_, row) =>
+    data.slice(row * classes, (row + 1) * classes),
+  );
   return rows.every((row) => Math.abs(row.reduce((sum, value) => sum + value, 0) - 1) < 0.02) ? rows : null;
 }
 
@@ -49,7 +76,12 @@ function classBars(row, best) {
   let places = row.map((_, place) => place);
   if (row.length > CLASSES.shown) places = places.sort((a, b) => row[b] - row[a]).slice(0, CLASSES.shown);
   return bars(
-    places.map((place) => ({ name: `class ${place}`, part: row[place], text: percent(row[place]), best: place === best })),
+    places.map((place) => ({
+      name: `class ${place}`,
+      part: row[place],
+      text: percent(row[place]),
+      best: place === best,
+    })),
     "Probabilities of classes",
   );
 }
@@ -64,7 +96,9 @@ function times(timings, roundTrip) {
   const node = el("div", { class: "output" }, el("h4", {}, "Where the time went"));
   if (stages.length) {
     const bar = stackedBar();
-    bar.update(stages.map(([name, ms]) => ({ name: name.replace("_", " "), value: ms, text: duration(ms / 1000) })));
+    bar.update(
+      stages.map(([name, ms]) => ({ name: name.replace("_", " "), value: ms, text: duration(ms / 1000) })),
+    );
     node.append(bar.node);
   }
   const server = total ? `${duration(total[1] / 1000)} in the server, ` : "";

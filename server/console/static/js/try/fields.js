@@ -8,7 +8,12 @@ import { kindOf, oneRow } from "./kinds.js";
 export function field(spec) {
   const kind = kindOf(spec);
   const made = MAKERS[kind.kind](spec, kind);
-  const legend = el("legend", {}, el("span", {}, spec.name), el("code", {}, `${spec.datatype} [${spec.shape.join(", ")}]`));
+  const legend = el(
+    "legend",
+    {},
+    el("span", {}, spec.name),
+    el("code", {}, `${spec.datatype} [${spec.shape.join(", ")}]`),
+  );
   return { node: el("fieldset", { class: "input" }, legend, made.node), read: made.read };
 }
 
@@ -16,8 +21,17 @@ const MAKERS = { image: imageField, text: textField, numbers: numbersField, json
 
 function area(spec, note, properties) {
   const id = `input-${spec.name}`;
-  const input = el("textarea", { id, spellcheck: "false", "aria-describedby": `${id}-note`, "aria-label": spec.name, ...properties });
-  return { input, node: el("div", { class: "field" }, input, el("p", { class: "note", id: `${id}-note` }, note)) };
+  const input = el("textarea", {
+    id,
+    spellcheck: "false",
+    "aria-describedby": `${id}-note`,
+    "aria-label": spec.name,
+    ...properties,
+  });
+  return {
+    input,
+    node: el("div", { class: "field" }, input, el("p", { class: "note", id: `${id}-note` }, note)),
+  };
 }
 
 function textField(spec, { batched, inner }) {
@@ -28,24 +42,45 @@ function textField(spec, { batched, inner }) {
     read() {
       const data = batched ? input.value.split("\n").filter((line) => line) : [input.value];
       if (!data.length) throw new Error(`${spec.name}: type some text`);
-      return { name: spec.name, datatype: spec.datatype, shape: batched ? [data.length, ...inner] : spec.shape, data };
+      return {
+        name: spec.name,
+        datatype: spec.datatype,
+        shape: batched ? [data.length, ...inner] : spec.shape,
+        data,
+      };
     },
   };
 }
 
 function numbersField(spec, { batched, inner, elements }) {
   const what = elements === 1 ? "One number" : `${elements} numbers`;
-  const start = Array(elements).fill(spec.datatype === "BOOL" ? "false" : "0").join(" ");
-  const { input, node } = area(spec, `${what}${batched ? " per line; each line is a row" : ""}.`, { rows: 2, value: start, class: "mono" });
+  const start = Array(elements)
+    .fill(spec.datatype === "BOOL" ? "false" : "0")
+    .join(" ");
+  const { input, node } = area(spec, `${what}${batched ? " per line; each line is a row" : ""}.`, {
+    rows: 2,
+    value: start,
+    class: "mono",
+  });
   return {
     node,
     read() {
       const lines = input.value.split("\n").filter((line) => line.trim());
-      const rows = (batched ? lines : [input.value]).map((line) => line.split(/[\s,;]+/).filter(Boolean).map((word) => parsed(spec, word)));
+      const rows = (batched ? lines : [input.value]).map((line) =>
+        line
+          .split(/[\s,;]+/)
+          .filter(Boolean)
+          .map((word) => parsed(spec, word)),
+      );
       if (!rows.length || rows.some((row) => row.length !== elements)) {
         throw new Error(`${spec.name}: expected ${what.toLowerCase()}${batched ? " in each line" : ""}`);
       }
-      return { name: spec.name, datatype: spec.datatype, shape: batched ? [rows.length, ...inner] : spec.shape, data: rows.flat() };
+      return {
+        name: spec.name,
+        datatype: spec.datatype,
+        shape: batched ? [rows.length, ...inner] : spec.shape,
+        data: rows.flat(),
+      };
     },
   };
 }
@@ -57,7 +92,9 @@ function parsed(spec, word) {
   } else if (word !== "" && Number.isFinite(Number(word))) {
     return Number(word);
   }
-  throw new Error(`${spec.name}: '${word.slice(0, 40)}' is no ${spec.datatype === "BOOL" ? "true or false" : "number"}`);
+  throw new Error(
+    `${spec.name}: '${word.slice(0, 40)}' is no ${spec.datatype === "BOOL" ? "true or false" : "number"}`,
+  );
 }
 
 function jsonField(spec) {

@@ -23,7 +23,13 @@ class TryForm {
     this._version = this._select("try-version", "Version", () => this._ask());
     this._signature = this._select("try-signature", "Signature", () => this._build());
     this._raw = el("input", { type: "checkbox", on: { change: () => this._edit() } });
-    this._text = el("textarea", { class: "mono", rows: 14, spellcheck: "false", "aria-label": "The request as JSON", hidden: true });
+    this._text = el("textarea", {
+      class: "mono",
+      rows: 14,
+      spellcheck: "false",
+      "aria-label": "The request as JSON",
+      hidden: true,
+    });
     this._inputs = el("div", { class: "inputs" });
     this._run = el("button", { type: "submit", class: "strong" }, "Run");
     this._problem = el("p", { class: "problem", role: "alert", hidden: true });
@@ -32,15 +38,32 @@ class TryForm {
     this._form = el(
       "form",
       { class: "card", "aria-label": "Request" },
-      el("div", { class: "try-head" }, this._version.node, this._signature.node, el("label", { class: "check" }, this._raw, "Edit as JSON")),
+      el(
+        "div",
+        { class: "try-head" },
+        this._version.node,
+        this._signature.node,
+        el("label", { class: "check" }, this._raw, "Edit as JSON"),
+      ),
       this._inputs,
       this._text,
       el("div", { class: "buttons" }, this._run),
       this._problem,
     );
     this._none = el("p", { class: "note" }, "No version is ready to be tried.");
-    this._both = el("div", { class: "halves" }, this._form, el("div", { class: "card result" }, el("h3", {}, "Answer"), this._said, this._answer));
-    this.node = el("section", { "aria-labelledby": "try-title" }, el("h2", { id: "try-title" }, "Try it"), this._none, this._both);
+    this._both = el(
+      "div",
+      { class: "halves" },
+      this._form,
+      el("div", { class: "card result" }, el("h3", {}, "Answer"), this._said, this._answer),
+    );
+    this.node = el(
+      "section",
+      { "aria-labelledby": "try-title" },
+      el("h2", { id: "try-title" }, "Try it"),
+      this._none,
+      this._both,
+    );
     this._form.addEventListener("submit", (event) => {
       event.preventDefault();
       this._send();
@@ -106,7 +129,8 @@ class TryForm {
   _request() {
     const request = { inputs: this._fields.map((one) => one.read()) };
     const signature = this._signature.input.value;
-    if (signature && signature !== this._metadata.default_signature) request.parameters = { signature_name: signature };
+    if (signature && signature !== this._metadata.default_signature)
+      request.parameters = { signature_name: signature };
     return request;
   }
 
@@ -116,7 +140,8 @@ class TryForm {
     try {
       const body = this._raw.checked ? this._text.value : JSON.stringify(this._request());
       const most = this._store.about.max_bytes;
-      if (body.length > most) throw new Error(`the request has ${bytes(body.length)}; from here at most ${bytes(most)} are sent`);
+      if (body.length > most)
+        throw new Error(`the request has ${bytes(body.length)}; from here at most ${bytes(most)} are sent`);
       const shown = answer(await api.infer(this._name, this._version.input.value, body));
       this._answer.replaceChildren(shown.node);
       say(this._said, shown.said);

@@ -12,7 +12,11 @@ export function imageField(spec, kind) {
   const picture = new Picture(kind.width, kind.height);
   const colour = kind.channels === 3;
   const canvas = el("canvas", {
-    class: "paper", width: picture.width, height: picture.height, tabindex: 0, role: "application",
+    class: "paper",
+    width: picture.width,
+    height: picture.height,
+    tabindex: 0,
+    role: "application",
     "aria-label": `${spec.name}: draw here. Arrow keys move, space sets or clears a pixel, Delete clears all.`,
   });
   const seen = el("canvas", { class: "seen", width: kind.width, height: kind.height, "aria-hidden": "true" });
@@ -20,7 +24,12 @@ export function imageField(spec, kind) {
   const told = el("p", { class: "unseen", role: "status" });
   const problem = el("p", { class: "problem", role: "alert", hidden: true });
   const options = settings(spec, kind, () => paint());
-  const file = el("input", { type: "file", accept: "image/*", class: "unseen-file", id: `file-${spec.name}` });
+  const file = el("input", {
+    type: "file",
+    accept: "image/*",
+    class: "unseen-file",
+    id: `file-${spec.name}`,
+  });
   const state = { cursor: null };
 
   function planes() {
@@ -67,8 +76,13 @@ export function imageField(spec, kind) {
       { class: "image-side" },
       el("p", { class: "note" }, "What the model gets"),
       seen,
-      el("div", { class: "buttons" }, el("button", { type: "button", on: { click: clear } }, "Clear"), file,
-        el("label", { class: "button", for: file.id }, "Choose a file")),
+      el(
+        "div",
+        { class: "buttons" },
+        el("button", { type: "button", on: { click: clear } }, "Clear"),
+        file,
+        el("label", { class: "button", for: file.id }, "Choose a file"),
+      ),
       options.node,
       told,
       problem,
@@ -102,7 +116,14 @@ function settings(spec, kind, changed) {
     el("option", { value: 255, selected: whole }, "0 to 255"),
   );
   return {
-    node: el("div", { class: "options" }, fit.node, invert.node, el("label", { class: "check", for: range.id }, "Values"), range),
+    node: el(
+      "div",
+      { class: "options" },
+      fit.node,
+      invert.node,
+      el("label", { class: "check", for: range.id }, "Values"),
+      range,
+    ),
     margin: () => (fit.input.checked ? (Math.min(kind.width, kind.height) <= 16 ? 0 : 8 / 28) : null),
     inverted: () => invert.input.checked,
     most: () => Number(range.value),

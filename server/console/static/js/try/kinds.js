@@ -30,12 +30,18 @@ function imageOf(datatype, dims) {
   const forms = [];
   if (dims.length === 3) {
     const [first, middle, last] = dims;
-    if (first === 1 || first === 3) forms.push({ channels: first, height: middle, width: last, planar: true });
+    if (first === 1 || first === 3)
+      forms.push({ channels: first, height: middle, width: last, planar: true });
     if (last === 1 || last === 3) forms.push({ channels: last, height: first, width: middle, planar: false });
   } else if (dims.length === 2 && dims[0] === dims[1] && dims[0] >= 8) {
     forms.push({ channels: 1, height: dims[0], width: dims[1], planar: true });
   }
-  return forms.find(({ height, width }) => fits(height) && fits(width) && Math.max(height, width) <= 3 * Math.min(height, width)) ?? null;
+  return (
+    forms.find(
+      ({ height, width }) =>
+        fits(height) && fits(width) && Math.max(height, width) <= 3 * Math.min(height, width),
+    ) ?? null
+  );
 }
 
 const fits = (size) => size >= SIDE.least && size <= SIDE.most;

@@ -2,20 +2,28 @@
 
 const CELLS = 32;
 // Parts of the width: handwriting as the sets of digits have it, two pixels of 8 or 28 to a stroke.
-const BRUSH = { coarse: 0.09, fine: 0.04 };
+const BRUSH = { coarse: 0.08, fine: 0.04 };
 
 /** Strokes follow the pointer; the brush suits the picture's size. */
 export function pointer(canvas, picture, begun, paint) {
   let last = null;
   const at = (event) => {
     const box = canvas.getBoundingClientRect();
-    return [((event.clientX - box.left) / box.width) * picture.width, ((event.clientY - box.top) / box.height) * picture.height];
+    return [
+      ((event.clientX - box.left) / box.width) * picture.width,
+      ((event.clientY - box.top) / box.height) * picture.height,
+    ];
   };
   const stroke = (event) => {
     const points = event.getCoalescedEvents?.() ?? [];
     for (const one of points.length ? points : [event]) {
       const [x, y] = at(one);
-      picture.stroke(...(last ?? [x, y]), x, y, Math.max(0.6, picture.width * (picture.fine > 3 ? BRUSH.coarse : BRUSH.fine)));
+      picture.stroke(
+        ...(last ?? [x, y]),
+        x,
+        y,
+        Math.max(0.6, picture.width * (picture.fine > 3 ? BRUSH.coarse : BRUSH.fine)),
+      );
       last = [x, y];
     }
     paint();

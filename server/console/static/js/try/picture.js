@@ -26,8 +26,16 @@ export class Picture {
   }
 
   _disc(x, y, radius) {
-    for (let row = Math.max(0, Math.floor(y - radius)); row <= Math.min(this.height - 1, y + radius); row += 1) {
-      for (let column = Math.max(0, Math.floor(x - radius)); column <= Math.min(this.width - 1, x + radius); column += 1) {
+    for (
+      let row = Math.max(0, Math.floor(y - radius));
+      row <= Math.min(this.height - 1, y + radius);
+      row += 1
+    ) {
+      for (
+        let column = Math.max(0, Math.floor(x - radius));
+        column <= Math.min(this.width - 1, x + radius);
+        column += 1
+      ) {
         const ink = Math.min(1, Math.max(0, radius + 0.5 - Math.hypot(column - x, row - y)));
         const place = row * this.width + column;
         for (const plane of this.planes) plane[place] = Math.max(plane[place], ink);
@@ -40,7 +48,11 @@ export class Picture {
     const value = this.planes[0][row * size * this.width + column * size] > 0.5 ? 0 : 1;
     for (let y = row * size; y < Math.min(this.height, (row + 1) * size); y += 1) {
       for (const plane of this.planes) {
-        plane.fill(value, y * this.width + column * size, y * this.width + Math.min(this.width, (column + 1) * size));
+        plane.fill(
+          value,
+          y * this.width + column * size,
+          y * this.width + Math.min(this.width, (column + 1) * size),
+        );
       }
     }
     return value;
@@ -70,9 +82,10 @@ export class Picture {
    * of the whole) what is drawn is moved to the middle and made to fill all but that.
    */
   scaled(width, height, margin = null) {
-    const [left, top, scaleX, scaleY] = margin === null
-      ? [0, 0, this.width / width, this.height / height]
-      : this._fitted(width, height, margin);
+    const [left, top, scaleX, scaleY] =
+      margin === null
+        ? [0, 0, this.width / width, this.height / height]
+        : this._fitted(width, height, margin);
     return this.planes.map((plane) => this._sampled(plane, width, height, left, top, scaleX, scaleY));
   }
 
@@ -104,7 +117,8 @@ export class Picture {
 const LUMINANCE = [0.299, 0.587, 0.114];
 
 /** Three planes as one of brightness. */
-export const grey = (planes) => planes[0].map((_, place) => LUMINANCE.reduce((sum, part, colour) => sum + part * planes[colour][place], 0));
+export const grey = (planes) =>
+  planes[0].map((_, place) => LUMINANCE.reduce((sum, part, colour) => sum + part * planes[colour][place], 0));
 
 /** Planes as numbers in the order that a tensor has; `most` is what full brightness is. */
 export function numbers(planes, { channels, planar }, most, whole) {
