@@ -8,6 +8,8 @@ HOST ?= http://127.0.0.1:8000
 PYTEST_ARGS ?=
 PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
 PIP_FLAGS := --quiet --disable-pip-version-check
+# Servers start hundreds of times in the tests; none shall compile everything again.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test check protos bench bench-swap locust clean help
 
