@@ -10,7 +10,7 @@ const TILES = [
   { title: "99th percentile", of: "p99", value: (series) => duration(series.last?.p99) },
   { title: "Failures", of: "failed", value: (series) => `${number(series.rate("failed"))}/s` },
   { title: "In flight", of: "inFlight", value: (series) => number(series.last?.inFlight) },
-  { title: "Workers' memory", of: "memory", value: (series) => bytes(series.last?.memory) },
+  { title: "Memory", of: "memory", value: (series) => bytes(series.last?.memory) },
 ];
 
 export function summary(section, store) {
