@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.browser import AXE, Console, browser, folder_of_samples, grey_png
+from tests.harness.browser import AXE, Console, browser, digits_sample, grey_png
 from tests.harness.echo_repository import add_echo
 from tests.harness.operator import FAST, Operator, until
 from tests.harness.server_process import ServerProcess, serving
@@ -119,9 +119,9 @@ def test_a_reason_that_holds_markup_is_shown_as_text(console):
 
 @pytest.mark.parametrize("model", FORMATS)
 def test_a_real_digit_is_recognised_in_each_format(console, demo_repository, model):
-    sample = folder_of_samples(demo_repository)
+    sample = digits_sample(demo_repository)
     pixels = [round(value * 255) for value in sample["image"]]
-    image = grey_png([pixels[8 * row : 8 * row + 8] for row in range(8)])
+    image = grey_png(pixels, 8)
     page = console.open(model).page
 
     page.get_by_label("Choose a file").set_input_files(
@@ -279,29 +279,31 @@ def test_a_page_of_another_origin_cannot_act_through_the_browser(chromium, at, o
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("model", ["", "digits-onnx", "broken"])
-def test_axe_finds_no_serious_fault(chromium, at, scheme, model):
+def test_axe_finds_no_serious_fault(chromium, at, scheme):
     if not AXE.exists():
         pytest.skip("there is no axe-core: `make test` fetches it where there is npm")
+    # Only what puts axe-core into the page is let past its policy.
     context = chromium.new_context(color_scheme=scheme, bypass_csp=True, reduced_motion="reduce")
-    console = Console(context.new_page(), at).open(model)
-    if model == "digits-onnx":
-        console.run("class")
-
+    console = Console(context.new_page(), at).open()
     assert console.faults() == []
-
-    if model == "digits-onnx":
-        console.page.get_by_role("button", name="Roll back").click()
-        assert console.faults() == []
+    console.move_to("broken")
+    assert console.faults() == []
+    console.move_to("digits-onnx")
+    console.run("class")
+    assert console.faults() == []
+    console.page.get_by_role("button", name="Roll back").click()
+    assert console.faults() == []
     context.close()
 
 
-@pytest.mark.parametrize("model", ["", "digits-onnx", "says", "broken"])
-def test_a_phone_scrolls_in_one_direction_only(chromium, at, model):
+def test_a_phone_scrolls_in_one_direction_only(chromium, at):
     context = chromium.new_context(viewport=PHONE, has_touch=True, is_mobile=True)
-    page = Console(context.new_page(), at).open(model).page
-
-    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    console = Console(context.new_page(), at).open()
+    width = "document.documentElement.scrollWidth"
+    assert console.page.evaluate(width) == PHONE["width"]
+    for model in ("digits-onnx", "says", "broken"):
+        console.move_to(model)
+        assert console.page.evaluate(width) == PHONE["width"], model
     context.close()
 
 
@@ -316,3 +318,60 @@ def test_a_theme_that_is_chosen_stays(console):
 
     page.get_by_role("button", name="Theme: dark").wait_for()
     assert seen() != light
+
+
+# ---- decisions of the page -----------------------------------------------------------------------
+
+CASES = [
+    # An image may have its channels first or last, a batch dimension or none.
+    ("try/kinds.js", "kindOf({datatype: 'FP32', shape: [-1, 1, 8, 8]}).kind", "image"),
+    ("try/kinds.js", "kindOf({datatype: 'FP32', shape: [28, 28]}).kind", "image"),
+    ("try/kinds.js", "kindOf({datatype: 'UINT8', shape: [-1, 224, 224, 3]}).planar", False),
+    ("try/kinds.js", "kindOf({datatype: 'FP32', shape: [3, 224, 224]}).channels", 3),
+    ("try/kinds.js", "kindOf({datatype: 'FP32', shape: [-1, 3, -1, -1]}).kind", "json"),
+    ("try/kinds.js", "kindOf({datatype: 'FP16', shape: [1, 28, 28]}).kind", "json"),
+    ("try/kinds.js", "kindOf({datatype: 'FP32', shape: [-1, 4]}).kind", "numbers"),
+    ("try/kinds.js", "kindOf({datatype: 'INT64', shape: []}).elements", 1),
+    ("try/kinds.js", "kindOf({datatype: 'BYTES', shape: [-1, 1]}).kind", "text"),
+    ("try/kinds.js", "kindOf({datatype: 'BYTES', shape: [-1, 5]}).kind", "json"),
+    ("totals.js", "quantile([0, 10, 0], [1, 2], 0.5)", 1.5),
+    ("totals.js", "quantile([0, 0, 3], [0.1, 0.2], 0.5)", 0.2),
+    ("totals.js", "quantile([0, 0, 0], [0.1, 0.2], 0.5) >= 0", False),
+    ("totals.js", "grown(3, 10)", 0),
+    ("api.js", "timings('queue;dur=1.5, total;dur=20')", [["queue", 1.5], ["total", 20]]),
+    (
+        "try/answer.js",
+        "classesOf({datatype: 'FP32', shape: [1, 2], data: [0.25, 0.75]})",
+        [[0.25, 0.75]],
+    ),
+    ("try/answer.js", "classesOf({datatype: 'FP32', shape: [1, 2], data: [0.25, 0.5]})", None),
+    ("try/answer.js", "classesOf({datatype: 'FP32', shape: [0, 2], data: []})", None),
+    (
+        "lanes.js",
+        """lanes([
+          {version: 1, source: "NEW", target: "LOADING", time: 1},
+          {version: 1, source: "LOADING", target: "READY", time: 3},
+          {version: 2, source: "NEW", target: "LOADING", time: 4},
+        ], 9)""",
+        [
+            {"version": 2, "parts": [{"state": "LOADING", "from": 4, "to": 9}]},
+            {
+                "version": 1,
+                "parts": [
+                    {"state": "LOADING", "from": 1, "to": 3},
+                    {"state": "READY", "from": 3, "to": 9},
+                ],
+            },
+        ],
+    ),
+]
+
+
+def test_what_the_page_decides_by_itself(console):
+    page = console.open().page
+
+    for module, call, expected in CASES:
+        address = f"{console.origin}/console/js/{module}"
+        function, _, _ = call.partition("(")
+        found = page.evaluate(f"import('{address}').then(({{{function}}}) => {call})")
+        assert found == expected, call

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
-import struct
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from tests.harness.server_process import ROOT, ServerProcess
 
@@ -56,6 +56,11 @@ class Console:
             self.page.get_by_role("heading", name=model, exact=True).wait_for()
         return self
 
+    def move_to(self, model: str) -> None:
+        """From where it is to one model."""
+        self.page.evaluate("name => { location.hash = `#/models/${name}`; }", model)
+        self.page.get_by_role("heading", name=model, exact=True).wait_for()
+
     def run(self, words: str) -> str:
         """Press Run, and wait until the answer says `words`; all that it says."""
         self.page.get_by_role("button", name="Run").click()
@@ -70,7 +75,8 @@ class Console:
 
     def faults(self) -> list[str]:
         """What axe-core finds that is serious or critical."""
-        self.page.evaluate(AXE.read_text("utf-8"))
+        if not self.page.evaluate("'axe' in window"):
+            self.page.evaluate(AXE.read_text("utf-8"))
         found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
         return [
             f"{one['id']}: {json.dumps([node['html'] for node in one['nodes']])[:500]}"
@@ -83,25 +89,15 @@ class Console:
             self.complaints.append(message.text)
 
 
-def grey_png(rows: list[list[int]], scale: int = 1) -> bytes:
-    """A PNG of grey pixels, 0 to 255, each `scale` pixels wide."""
-    lines = [[value for value in row for _ in range(scale)] for row in rows for _ in range(scale)]
-    body = b"".join(b"\0" + bytes(line) for line in lines)
-    head = struct.pack(">IIBBBBB", len(lines[0]), len(lines), 8, 0, 0, 0, 0)
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        )
-
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", head)
-        + chunk(b"IDAT", zlib.compress(body))
-        + chunk(b"IEND", b"")
-    )
+def grey_png(pixels: list[int], width: int) -> bytes:
+    """A PNG of grey pixels, 0 to 255, row by row."""
+    image = Image.new("L", (width, len(pixels) // width))
+    image.putdata(pixels)
+    written = io.BytesIO()
+    image.save(written, "PNG")
+    return written.getvalue()
 
 
-def folder_of_samples(demo: Path) -> dict[str, Any]:
-    """The digits sample that was written beside the demo models."""
+def digits_sample(demo: Path) -> dict[str, Any]:
+    """The digits sample that is told of beside the demo models."""
     return dict(json.loads((demo / ".underway-demo.json").read_text())["samples"]["digits"])

@@ -70,10 +70,11 @@ export function stackedBar() {
       const all = parts.reduce((sum, part) => sum + part.value, 0) || 1;
       while (bar.children.length < parts.length) {
         const place = bar.children.length;
-        bar.append(el("span", { class: `part part-${place}` }));
-        key.append(
-          el("div", {}, el("dt", {}, el("i", { class: `swatch part-${place}` }), el("span")), el("dd")),
-        );
+        const part = el("span", { class: "part" });
+        const swatch = el("i", { class: "swatch" });
+        for (const one of [part, swatch]) one.style.setProperty("--tint", `var(--part-${place})`);
+        bar.append(part);
+        key.append(el("div", {}, el("dt", {}, swatch, el("span")), el("dd")));
       }
       parts.forEach((part, place) => {
         bar.children[place].style.setProperty("flex-grow", (part.value / all).toFixed(4));

@@ -27,6 +27,11 @@ export function svg(tag, properties = {}, ...children) {
   return fill(document.createElementNS(SVG, tag), properties, children);
 }
 
+/** A section with its title. */
+export function section(id, title, ...children) {
+  return el("section", { "aria-labelledby": id }, el("h2", { id }, title), ...children);
+}
+
 /** Change a node's text only where it differs: what is selected or read aloud stays in peace. */
 export function say(node, text) {
   const wanted = String(text);

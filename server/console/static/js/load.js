@@ -1,7 +1,7 @@
 // What a model does now: throughput, latency, queue, batches, and where the time goes.
 
 import { bars, lineChart, stackedBar } from "./charts.js";
-import { el, say, show } from "./dom.js";
+import { el, say, section, show } from "./dom.js";
 import { bytes, count, duration, number, percent } from "./format.js";
 import { grown } from "./totals.js";
 
@@ -49,10 +49,9 @@ export function load(name, store) {
   const stageNote = el("p", { class: "note" });
   const sizes = el("div");
   const outcome = el("p", { class: "note" });
-  const node = el(
-    "section",
-    { "aria-labelledby": "load-title" },
-    el("h2", { id: "load-title" }, "Now"),
+  const node = section(
+    "load-title",
+    "Now",
     el("div", { class: "cards" }, ...cards.map((one) => one.node)),
     el(
       "div",

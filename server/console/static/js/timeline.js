@@ -1,6 +1,6 @@
 // What happened to the versions of a model: a lane for each, and the same in words.
 
-import { el, show, svg } from "./dom.js";
+import { el, section, show, svg } from "./dom.js";
 import { events } from "./events.js";
 import { clock, duration } from "./format.js";
 import { lanes } from "./lanes.js";
@@ -21,10 +21,9 @@ export function timeline(name, store) {
   });
   const happened = events("What happened to this model, newest first");
   const none = el("p", { class: "note" }, "Nothing happened yet.");
-  const node = el(
-    "section",
-    { "aria-labelledby": "timeline-title" },
-    el("h2", { id: "timeline-title" }, "Timeline of swaps"),
+  const node = section(
+    "timeline-title",
+    "Timeline of swaps",
     el("div", { class: "card" }, none, drawing, happened.node),
   );
   return {

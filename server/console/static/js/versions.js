@@ -1,8 +1,9 @@
 // The versions of a model as a table: state, labels, workers, memory.
 
-import { el, keep, say } from "./dom.js";
+import { section } from "./dom.js";
 import { bytes, count, duration, number, span } from "./format.js";
 import { tone, word } from "./states.js";
+import { stateTable } from "./table.js";
 
 const COLUMNS = [
   "Version",
@@ -17,52 +18,27 @@ const COLUMNS = [
 ];
 
 export function versions() {
-  const body = el("tbody");
-  const parts = new Map();
-  const table = el(
-    "table",
-    {},
-    el("caption", { class: "unseen" }, "Versions"),
-    el("thead", {}, el("tr", {}, ...COLUMNS.map((name) => el("th", { scope: "col" }, name)))),
-    body,
-  );
+  const table = stateTable("Versions", COLUMNS);
   return {
-    node: el(
-      "section",
-      { "aria-labelledby": "versions-title" },
-      el("h2", { id: "versions-title" }, "Versions"),
-      el("div", { class: "card flush" }, table),
-    ),
-    update(view) {
-      const items = view.versions.map((version, place) => ({
-        view,
-        version,
-        key: `${version.version}/${twin(view, place)}`,
-      }));
-      keep(body, parts, items.reverse(), ({ key }) => key, row);
-    },
+    node: section("versions-title", "Versions", table.node),
+    update: (view) =>
+      table.update(view.versions.map((version, place) => row(view, version, place)).reverse()),
+  };
+}
+
+function row(view, version, place) {
+  return {
+    key: `${version.version}/${twin(view, place)}`,
+    head: version.default ? `${version.version} · answers` : String(version.version),
+    tone: tone(version.state),
+    state: word(version.state),
+    facts: facts(view, version),
   };
 }
 
 /** How many of the same number come before: a version is there twice while its settings change. */
 function twin(view, place) {
   return view.versions.slice(0, place).filter((one) => one.version === view.versions[place].version).length;
-}
-
-function row() {
-  const state = el("span", { class: "chip" });
-  const head = el("th", { scope: "row" });
-  const cells = COLUMNS.slice(1).map((name) => el("td", { "data-name": name }));
-  cells[0].append(state);
-  return {
-    node: el("tr", {}, head, ...cells),
-    update({ view, version }) {
-      say(head, version.default ? `${version.version} · answers` : String(version.version));
-      state.dataset.tone = tone(version.state);
-      say(state, word(version.state));
-      facts(view, version).forEach((text, place) => say(cells[place + 1], text));
-    },
-  };
 }
 
 function facts(view, version) {

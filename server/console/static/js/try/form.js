@@ -1,7 +1,7 @@
 // The form to try a model: made of its signature, run as one inference, answered below.
 
 import * as api from "../api.js";
-import { el, say, show } from "../dom.js";
+import { el, say, section, show } from "../dom.js";
 import { bytes } from "../format.js";
 import { SERVING } from "../states.js";
 import { answer } from "./answer.js";
@@ -57,13 +57,7 @@ class TryForm {
       this._form,
       el("div", { class: "card result" }, el("h3", {}, "Answer"), this._said, this._answer),
     );
-    this.node = el(
-      "section",
-      { "aria-labelledby": "try-title" },
-      el("h2", { id: "try-title" }, "Try it"),
-      this._none,
-      this._both,
-    );
+    this.node = section("try-title", "Try it", this._none, this._both);
     this._form.addEventListener("submit", (event) => {
       event.preventDefault();
       this._send();
