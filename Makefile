@@ -11,7 +11,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 # Servers start hundreds of times in the tests; none shall compile everything again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test check protos bench bench-swap locust clean help
+.PHONY: demo test check protos dashboards bench bench-swap locust clean help
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,16 +25,20 @@ test: $(VENV)/.loadtests .venvs/clients/.ready .venvs/onnx/.ready ## Set up ever
 	@tests/e2e/fetch_browser.sh $(CURDIR)/.venvs/axe
 	@$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
-check: $(VENV)/.dev ## Formatting, lint, types, import directions, generated code
+check: $(VENV)/.dev ## Formatting, lint, types, import directions, generated files
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m protos.generate --check
+	@$(BIN)/python -m deploy.grafana.boards --check
 
 protos: $(VENV)/.dev ## Generate the code of protos/ and the JSON Schema of model.yaml
 	@$(BIN)/python -m protos.generate
 	@$(BIN)/python -m server.repository.schema
+
+dashboards: $(VENV)/.dev ## Generate Grafana's dashboards from deploy/grafana/boards
+	@$(BIN)/python -m deploy.grafana.boards
 
 bench-swap: $(VENV)/.loadtests ## Measure 50 swaps of a model under load; BENCH_ARGS="--quick" for less
 	@$(BIN)/python -m loadtests.swap $(BENCH_ARGS)
@@ -60,7 +64,7 @@ $(VENV)/.demo: pyproject.toml requirements/constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.dev: $(VENV)/.demo
 	@echo "Installing the tools for tests ..."
-	@$(BIN)/python -m pip install $(PIP_FLAGS) -c requirements/constraints.txt -e '.[server,torch,tensorflow,onnx,demo,dev]'
+	@$(BIN)/python -m pip install $(PIP_FLAGS) -c requirements/constraints.txt -e '.[server,envoy,torch,tensorflow,onnx,demo,dev]'
 	@touch $@
 
 $(VENV)/.loadtests: $(VENV)/.dev

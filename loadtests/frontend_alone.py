@@ -2,29 +2,40 @@
 
 `python -m loadtests.frontend_alone FOLDER` writes the bodies of two requests, small (256 bytes) and
 image (602,112 bytes), for each protocol to FOLDER, prints how to send them, and serves until it is
-interrupted. docs/performance.md says how to profile it.
+interrupted; with `envoy` after FOLDER from within Envoy, with `bare` the bytes of a gRPC request
+from a bare `grpc.aio`. docs/performance.md says how to profile it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
+import os
 import struct
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import NoReturn, cast
+
+import grpc
+import grpc.aio
 
 from protos import inference_pb2 as pb
 from runtimes.contract.messages import Timings
 from runtimes.contract.tensor import Datatype, Signature, Tensor, TensorSpec, byte_size
+from server.envoy_process import become_envoy
 from server.exchange import Exchange
 from server.frontends.grpc import GrpcFrontend
+from server.frontends.grpc_asgi import GrpcAsgi
 from server.frontends.http_server import HttpServer
 from server.frontends.limits import FrontendLimits
+from server.frontends.one_door import OneDoor
 from server.frontends.open_inference.servicer import OpenInferenceServicer
 from server.frontends.rest import create_app
+from server.hosting.envoy_config import Listening
+from server.hosting.ports import port_of, reserve
 from server.inference import InferenceRequest, InferenceResponse, check
 from server.memory import keep_freed_memory
 from server.planes import ControlPlane, ModelMetadata
@@ -32,6 +43,7 @@ from server.repository.settings import ModelSettings
 from server.statistics import ModelStatistics
 from server.telemetry.tally import VersionTally
 
+NO_CONTROL = cast(ControlPlane, None)  # nobody asks it
 SHAPES = {"small": (1, 1, 8, 8), "image": (1, 3, 224, 224)}
 MAX_BATCH = 64
 
@@ -78,6 +90,7 @@ class Mirror:
         return []
 
 
+@functools.cache
 def _signature(model: str) -> Signature:
     shape = (-1, *SHAPES[model][1:])
     spec = (TensorSpec(name, Datatype.FP32, shape) for name in ("x", "y"))
@@ -113,14 +126,52 @@ def bodies(model: str) -> Bodies:
 async def serve(folder: Path) -> None:
     """Serve both protocols on free ports until cancelled."""
     data, limits = Mirror(), FrontendLimits()
-    control = cast(ControlPlane, None)  # nobody asks it
-    rest = HttpServer(create_app(data, control, limits), "127.0.0.1", 0, 1)
+    rest = HttpServer(create_app(data, NO_CONTROL, limits), "127.0.0.1", 0, 1)
     await rest.start()
-    frontend = GrpcFrontend([OpenInferenceServicer(data, control, limits)], data, limits)
+    frontend = GrpcFrontend([OpenInferenceServicer(data, NO_CONTROL, limits)], data, limits)
     port = await frontend.start("127.0.0.1", 0)
-    for model in SHAPES:
-        _explain(model, folder, rest.port, port)
+    explain(folder, rest.port, port)
     await asyncio.Event().wait()
+
+
+async def serve_bare(folder: Path) -> None:
+    """Give back the bytes of every ModelInfer, by `grpc.aio` alone, until cancelled."""
+
+    async def echo(payload: bytes, context: object) -> bytes:
+        return payload
+
+    server = grpc.aio.server()
+    methods = {"ModelInfer": grpc.unary_unary_rpc_method_handler(echo)}
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler("inference.GRPCInferenceService", methods),)
+    )
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    explain(folder, 0, port)
+    await asyncio.Event().wait()
+
+
+def mirror_application() -> OneDoor:
+    """Both protocols as one application."""
+    data, limits = Mirror(), FrontendLimits()
+    servicer = OpenInferenceServicer(data, NO_CONTROL, limits)
+    grpc_calls = GrpcAsgi([servicer], limits, asyncio.Event())
+    return OneDoor(create_app(data, NO_CONTROL, limits), grpc_calls)
+
+
+def serve_in_envoy(folder: Path) -> NoReturn:
+    """Go on as Envoy."""
+    ports = [port_of(held) for held in [reserve("127.0.0.1", 0), reserve("127.0.0.1", 0)]]
+    explain(folder, *ports)
+    at = Listening("127.0.0.1", *ports)
+    become_envoy("loadtests.frontend_in_envoy:app", at, folder / "admin.sock", {})
+
+
+def explain(folder: Path, http_port: int, grpc_port: int) -> None:
+    """Write the bodies of requests and say how to send them."""
+    print(f"process {os.getpid()}")
+    for model in SHAPES:
+        _explain(model, folder, http_port, grpc_port)
 
 
 def _explain(model: str, folder: Path, http_port: int, grpc_port: int) -> None:
@@ -144,5 +195,8 @@ def _explain(model: str, folder: Path, http_port: int, grpc_port: int) -> None:
 if __name__ == "__main__":
     import uvloop
 
+    folder, way = Path(sys.argv[1]).resolve(), sys.argv[2:]
+    if way == ["envoy"]:
+        serve_in_envoy(folder)
     keep_freed_memory()
-    uvloop.run(serve(Path(sys.argv[1]).resolve()))
+    uvloop.run(serve_bare(folder) if way == ["bare"] else serve(folder))

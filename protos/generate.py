@@ -16,6 +16,12 @@ from grpc_tools import protoc
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 
+TENSORFLOW = "tf*_pb2.py"
+"""What has TensorFlow's names, and therefore a pool of its own; see tensorflow_pool."""
+_DEFAULT_POOL = "_descriptor_pool.Default()"
+_IMPORT_OF_DEFAULT = "from google.protobuf import descriptor_pool as _descriptor_pool\n"
+_IMPORT_OF_OWN = "from protos.tensorflow_pool import POOL as _pool\n"
+
 
 def generate(target: Path) -> None:
     """Write `protos/*_pb2.py` and `.pyi` under `target`."""
@@ -25,6 +31,11 @@ def generate(target: Path) -> None:
     arguments += [f"--python_out={target}", f"--pyi_out={target}", *sources]
     if protoc.main(arguments):
         raise SystemExit("protoc failed; its message is above")
+    for path in target.joinpath("protos").glob(TENSORFLOW):
+        code = path.read_text().replace(_IMPORT_OF_DEFAULT, _IMPORT_OF_OWN)
+        if code.count(_DEFAULT_POOL) != 1 or _IMPORT_OF_OWN not in code:
+            raise SystemExit(f"{path.name} is not as protoc used to write it. This is a bug.")
+        path.write_text(code.replace(_DEFAULT_POOL, "_pool"))
 
 
 def stale() -> list[str]:

@@ -17,7 +17,7 @@ import structlog
 from starlette.types import ASGIApp
 
 from server.admission import AdmissionBounds
-from server.config import ConfigError, ModelControl, Settings
+from server.config import ConfigError, FrontendKind, ModelControl, Settings
 from server.console.routes import MAX_BYTES, About, console_routes
 from server.controlplane import ServingControlPlane
 from server.cpus import available_cpus, frontends_for
@@ -314,7 +314,7 @@ def _operators_app(
 def _make_frontends(
     settings: Settings, publisher: Publisher, control: ServingControlPlane, recorders: Recorders
 ) -> Frontends:
-    """One frontend lives in this process; several each have their own."""
+    """One frontend in Python lives in this process; others each have their own."""
     count = settings.frontends or frontends_for(available_cpus())
     bounds = _bounds(settings).share(count)
     welcome = Welcome(
@@ -333,6 +333,6 @@ def _make_frontends(
         log_level=settings.log_level,
         log_format=settings.log_format,
     )
-    if count == 1:
+    if count == 1 and settings.frontend is FrontendKind.PYTHON:
         return FrontendInside(settings, welcome, publisher, control)
     return FrontendsOutside(settings, count, welcome, publisher, control, recorders)

@@ -13,13 +13,13 @@ import click
 
 from server.cli_models import models
 from server.cli_publish import publish
-from server.config import MIB, ConfigError, ModelControl, Settings, read_config_file
+from server.config import MIB, ConfigError, FrontendKind, ModelControl, Settings, read_config_file
 from server.telemetry.compat import MetricsCompat
 from server.telemetry.logs import FORMATS, LEVELS
 
 SERVE_SETTINGS = (
     "model_repository", "host", "http_port", "grpc_port", "metrics_port", "max_message_bytes",
-    "frontends", "max_in_flight", "max_in_flight_rows", "max_in_flight_bytes",
+    "frontend", "frontends", "max_in_flight", "max_in_flight_rows", "max_in_flight_bytes",
     "max_model_in_flight_rows", "max_model_in_flight_bytes", "model_control", "load_model",
     "poll_interval", "quiet_period", "load_timeout", "load_retries", "load_retry_delay",
     "drain_timeout", "silence_timeout", "busy_timeout", "server_timing", "metrics_compat",
@@ -92,6 +92,9 @@ def main() -> None:
 @_setting("metrics-port", "Prometheus port; 0 for any free one.", default=8002, type=int)
 @_setting("max-message-bytes", "Largest request and answer, for REST and gRPC alike.",
           default=64 * MIB, type=int)  # fmt: skip
+@_setting("frontend", "What carries REST and gRPC: servers in Python, or Envoy with Python in it, "
+          "which takes less of the CPU for gRPC and needs the extra `envoy`.",
+          default="python", type=click.Choice([kind.value for kind in FrontendKind]))  # fmt: skip
 @_setting("frontends", "Processes that share the REST and gRPC ports; 0: by the number of "
           "CPUs.", default=0, type=int)  # fmt: skip
 @_setting("max-in-flight", "Requests in one worker before more are refused.",
@@ -198,6 +201,7 @@ def _settings(options: dict[str, Any]) -> Settings:
     return Settings(
         repositories,
         runtime_pythons=pythons,
+        frontend=FrontendKind(options.pop("frontend")),
         model_control=ModelControl(options.pop("model_control")),
         load_models=tuple(options.pop("load_model")),
         metrics_compat=tuple(

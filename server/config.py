@@ -39,6 +39,13 @@ class ModelControl(StrEnum):
     EXPLICIT = "explicit"
 
 
+class FrontendKind(StrEnum):
+    """What carries requests: servers in Python, or Envoy with Python in it."""
+
+    PYTHON = "python"
+    ENVOY = "envoy"
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything `underway serve` can be told. Times are seconds, sizes bytes."""
@@ -49,6 +56,7 @@ class Settings:
     grpc_port: int = 8001
     metrics_port: int = 8002
     max_message_bytes: int = 64 * MIB
+    frontend: FrontendKind = FrontendKind.PYTHON
     frontends: int = 0
     max_in_flight: int = 1024
     max_in_flight_rows: int = 65_536

@@ -2,6 +2,7 @@
 
     ServingError
     ├── InvalidArgument      the request is wrong; sending it again will not help
+    ├── FailedPrecondition   the model, as it is, cannot be asked that
     ├── NotFound             no such model, version or route
     ├── TooLarge             over a size limit; the message names the setting
     ├── Unavailable          not ready, worker lost or shutting down; may be sent again
@@ -34,6 +35,12 @@ class InvalidArgument(ServingError):
     """The request contradicts the protocol or the model's signature."""
 
     code = Code.INVALID_ARGUMENT
+
+
+class FailedPrecondition(ServingError):
+    """Well formed, but the model as it is does not have what is asked for."""
+
+    code = Code.FAILED_PRECONDITION
 
 
 class NotFound(ServingError):
@@ -98,6 +105,7 @@ _BY_CODE: dict[Code, type[ServingError]] = {
     kind.code: kind
     for kind in (
         InvalidArgument,
+        FailedPrecondition,
         NotFound,
         TooLarge,
         Unavailable,

@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 
 import server
-from server.config import ConfigError, Settings
+from server import envoy_process
+from server.config import ConfigError, FrontendKind, Settings
 from server.frontend_inside import listen
 from server.hosting.door import Door, Session
 from server.hosting.fleet import FrontendFleet, FrontendStartError
@@ -36,6 +37,8 @@ class FrontendsOutside:
         control: ControlPlane,
         recorders: Recorders,
     ) -> None:
+        if settings.frontend is FrontendKind.ENVOY and (reason := envoy_process.missing()):
+            raise ConfigError(f"frontend: envoy cannot be used: {reason}")
         self._settings = settings
         self._count = count
         self._recorders = recorders
@@ -60,18 +63,27 @@ class FrontendsOutside:
 
     async def start(self) -> tuple[int, int]:
         """Return, with the REST and the gRPC port, when all frontends listen. ConfigError."""
-        path = str(self._door.open())
         # -P: nothing from the working directory; the path: the same code as this, wherever it lies.
-        command = [sys.executable, "-P", "-m", "server.frontend_process", path]
+        command = [sys.executable, "-P", "-m", *self._program(str(self._door.open()))]
         environment = {"PYTHONPATH": str(Path(server.__file__).parents[1])}
         self._fleet = FrontendFleet(
-            command, environment, self._count, self._settings.silence_timeout
-        )
+            command, environment, self._count, self._settings.silence_timeout,
+            self._recorders.frontend_restarted,
+        )  # fmt: skip
         try:
             await self._fleet.start(START_TIMEOUT)
         except FrontendStartError as error:
             raise ConfigError(f"frontends: {error}; the log says more") from None
         return self._http_port, self._grpc_port
+
+    def _program(self, door: str) -> list[str]:
+        """The module that a frontend runs, and its arguments."""
+        if self._settings.frontend is FrontendKind.PYTHON:
+            return ["server.frontend_process", door]
+        # As a number: what was reserved is what is listened on.
+        address = self._ports[0].getsockname()[0]
+        ports = [str(self._http_port), str(self._grpc_port)]
+        return ["server.envoy_process", door, address, *ports]
 
     def stop_admitting(self) -> None:
         """Have all be not ready from here on."""

@@ -11,8 +11,8 @@ from server.config import ConfigError, Settings
 from server.frontends.grpc import GrpcFrontend
 from server.frontends.http_server import HttpServer
 from server.frontends.limits import limits_of
-from server.frontends.open_inference.servicer import OpenInferenceServicer
 from server.frontends.rest import create_app
+from server.frontends.servicers import all_servicers
 from server.hosting.inside import CoreInside
 from server.planes import ControlPlane
 from server.routing.messages import Welcome
@@ -37,8 +37,8 @@ class FrontendInside:
             "http-port", settings.http_port,
             lambda: HttpServer(rest, host, settings.http_port, grace),
         )  # fmt: skip
-        servicer = OpenInferenceServicer(self.data, control, limits)
-        self._grpc = GrpcFrontend([servicer], self.data, limits)
+        servicers = all_servicers(self.data, control, limits)
+        self._grpc = GrpcFrontend(servicers, self.data, limits)
 
     async def start(self) -> tuple[int, int]:
         """Listen; the REST and the gRPC port. Raises ConfigError."""

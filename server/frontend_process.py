@@ -19,8 +19,8 @@ import structlog
 from server.frontends.grpc import GrpcFrontend
 from server.frontends.http_server import HttpServer
 from server.frontends.limits import limits_of
-from server.frontends.open_inference.servicer import OpenInferenceServicer
 from server.frontends.rest import create_app
+from server.frontends.servicers import all_servicers
 from server.hosting.client import GatewayClient, attach
 from server.telemetry.logs import configure_logs
 
@@ -48,8 +48,8 @@ async def _serve(client: GatewayClient) -> None:
         create_app(client.data, client.control, limits),
         welcome.host, welcome.http_port, welcome.drain_timeout, reuse_port=True,
     )  # fmt: skip
-    servicer = OpenInferenceServicer(client.data, client.control, limits)
-    grpc = GrpcFrontend([servicer], client.data, limits, reuse_port=True)
+    servicers = all_servicers(client.data, client.control, limits)
+    grpc = GrpcFrontend(servicers, client.data, limits, reuse_port=True)
     await rest.start()
     await grpc.start(welcome.host, welcome.grpc_port)
     gc.collect()

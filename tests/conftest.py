@@ -37,9 +37,15 @@ def demo_repository() -> Path:
 
 
 @pytest.fixture(scope="module", params=["1", "2"], ids=["one-frontend", "two-frontends"])
-def frontends(request) -> tuple[str, str]:
+def frontends(request) -> tuple[str, ...]:
     """Flags: what clients see must not depend on how many frontends there are."""
     return ("--frontends", request.param)
+
+
+@pytest.fixture(scope="module", params=["python", "envoy"], ids=["one-frontend", "two-in-envoy"])
+def carriers(request) -> tuple[str, ...]:
+    """Flags: nor on what carries them."""
+    return ("--frontend", request.param, "--frontends", "1" if request.param == "python" else "2")
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ class Code(StrEnum):
     """Why a request did not get an answer, in words that belong to no protocol."""
 
     INVALID_ARGUMENT = "INVALID_ARGUMENT"
+    FAILED_PRECONDITION = "FAILED_PRECONDITION"
     NOT_FOUND = "NOT_FOUND"
     TOO_LARGE = "TOO_LARGE"
     UNAVAILABLE = "UNAVAILABLE"

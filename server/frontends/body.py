@@ -50,7 +50,7 @@ async def receive_body(
     if declared.isdecimal() and (len(declared) > 18 or int(declared) > max_bytes):
         raise TooLarge(too_large_message(max_bytes))
     if encoding in WINDOW_BITS:
-        return await _inflated(_bounded(receive, max_bytes), encoding, max_bytes)
+        return await inflated(_bounded(receive, max_bytes), encoding, max_bytes)
     chunk, more = _chunk(await receive())
     if more:
         return await _joined(chunk, receive, max_bytes)
@@ -94,7 +94,11 @@ async def _joined(first: bytes, receive: Receive, max_bytes: int) -> bytes | byt
     return body
 
 
-async def _inflated(chunks: AsyncIterator[bytes], encoding: str, max_bytes: int) -> bytearray:
+async def inflated(chunks: AsyncIterator[bytes], encoding: str, max_bytes: int) -> bytearray:
+    """`chunks` decompressed; `encoding` is gzip or deflate.
+
+    Raises TooLarge over `max_bytes`, InvalidArgument for what is broken, truncated or too long.
+    """
     inflater = zlib.decompressobj(WINDOW_BITS[encoding])
     body = bytearray()
     async for chunk in chunks:

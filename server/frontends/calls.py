@@ -1,13 +1,13 @@
 """The shape of a gRPC servicer that knows no transport: bytes and metadata in, bytes out.
 
-grpc.aio carries these (`frontends/grpc.py`); anything else that can hand over a method path, a
-message and a deadline could as well. An error is a ServingError.
+grpc.aio carries these (`frontends/grpc.py`), and so does an ASGI server with HTTP/2 trailers
+(`frontends/grpc_asgi.py`). An error is a ServingError.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -46,6 +46,12 @@ class Servicer(Protocol):
     @property
     def streams(self) -> Mapping[str, StreamHandler]:
         """Methods with any number of messages each way."""
+
+
+def service_names(servicers: Sequence[Servicer]) -> list[str]:
+    """The services that `servicers` have methods of."""
+    paths = [path for one in servicers for path in (*one.unary, *one.streams)]
+    return sorted({path.split("/")[1] for path in paths})
 
 
 def as_serving_error(error: Exception, method: str) -> ServingError:

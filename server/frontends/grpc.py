@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import grpc
 import grpc.aio
-from grpc_reflection.v1alpha import reflection
 
-from server.frontends.calls import Servicer
+from server.frontends.calls import Servicer, service_names
 from server.frontends.grpc_carrier import GrpcCarrier
 from server.frontends.health import HealthServicer
 from server.frontends.limits import FrontendLimits
+from server.frontends.reflection import ReflectionServicer
 from server.planes import DataPlane
 
 # gRPC answers a message over its own limit before any of our code runs and cannot name the
@@ -33,8 +33,9 @@ class GrpcFrontend:
         *,
         reuse_port: bool = False,
     ) -> None:
-        self._health = HealthServicer(data, _service_names(servicers))
-        self._servicers = [*servicers, self._health]
+        self._health = HealthServicer(data, service_names(servicers))
+        known = [*servicers, self._health]
+        self._servicers = [*known, ReflectionServicer(service_names(known))]
         self._limits = limits
         self._reuse_port = reuse_port
         self._stopping = asyncio.Event()
@@ -95,8 +96,6 @@ def create_server(
     for service, methods in _methods(servicers, carrier).items():
         handler = grpc.method_handlers_generic_handler(service, methods)
         server.add_generic_rpc_handlers((handler,))
-    names = [*_service_names(servicers), reflection.SERVICE_NAME]
-    reflection.enable_server_reflection(names, server)
     return server
 
 
@@ -113,11 +112,6 @@ def _methods(
             service, method = _split(path)
             found.setdefault(service, {})[method] = carrier.stream(path, stream)
     return found
-
-
-def _service_names(servicers: Sequence[Servicer]) -> list[str]:
-    paths = [path for one in servicers for path in (*one.unary, *one.streams)]
-    return sorted({_split(path)[0] for path in paths})
 
 
 def _split(path: str) -> tuple[str, str]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from typing import NoReturn
 
@@ -12,25 +11,16 @@ import grpc
 import grpc.aio
 
 from runtimes.contract.codes import Code
-from server.errors import ServingError, TooLarge, Unavailable
+from server.errors import ServingError, TooLarge
 from server.frontends.calls import CallContext, StreamHandler, UnaryHandler, as_serving_error
+from server.frontends.calls_edge import LazyMetadata, deadline_in, until_set
+from server.frontends.grpc_status import PUSHBACK, STATUS_NUMBER, details, pushback_ms
 from server.frontends.limits import answer_too_large_message, too_large_message
 
+_BY_NUMBER = {status.value[0]: status for status in grpc.StatusCode}
 STATUS: Mapping[Code, grpc.StatusCode] = {
-    Code.INVALID_ARGUMENT: grpc.StatusCode.INVALID_ARGUMENT,
-    Code.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
-    Code.TOO_LARGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    Code.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
-    Code.OVERLOADED: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    Code.DEADLINE_EXCEEDED: grpc.StatusCode.DEADLINE_EXCEEDED,
-    Code.CANCELLED: grpc.StatusCode.CANCELLED,
-    Code.UNSUPPORTED: grpc.StatusCode.UNIMPLEMENTED,
-    Code.INTERNAL: grpc.StatusCode.INTERNAL,
+    code: _BY_NUMBER[number] for code, number in STATUS_NUMBER.items()
 }
-
-# Clients refuse trailers over 8 KiB, and a byte may become three on the way.
-_MAX_DETAILS_BYTES = 2000
-_NO_DEADLINE_S = 365 * 86400.0
 
 _Context = grpc.aio.ServicerContext[bytes, bytes]
 
@@ -66,8 +56,9 @@ class GrpcCarrier:
             call = _call_context(context)
             try:
                 async with (
-                    aclosing(self._received(messages)) as received,
-                    aclosing(handler(received, call)) as replies,
+                    aclosing(until_set(self._stopping, messages)) as received,
+                    aclosing(self._checked(received)) as checked,
+                    aclosing(handler(checked, call)) as replies,
                 ):
                     async for reply in replies:
                         self._check_reply(reply)
@@ -77,25 +68,10 @@ class GrpcCarrier:
 
         return grpc.stream_stream_rpc_method_handler(handle)
 
-    async def _received(self, messages: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-        """Messages as they come; Unavailable once the server is stopping."""
-        stopping = asyncio.create_task(_set(self._stopping))
-        reading: asyncio.Task[bytes | None] | None = None
-        try:
-            while True:
-                reading = asyncio.create_task(_next(messages))
-                await asyncio.wait((stopping, reading), return_when=asyncio.FIRST_COMPLETED)
-                # Even with a message at hand: a client that keeps sending must not hold the server.
-                if stopping.done():
-                    raise Unavailable("the server is stopping")
-                if (message := reading.result()) is None:
-                    return
-                self._check_request(message)
-                yield message
-        finally:
-            stopping.cancel()
-            if reading is not None:
-                reading.cancel()
+    async def _checked(self, messages: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+        async for message in messages:
+            self._check_request(message)
+            yield message
 
     def _check_request(self, payload: bytes) -> None:
         if len(payload) > self._max_message_bytes:
@@ -106,51 +82,12 @@ class GrpcCarrier:
             raise TooLarge(answer_too_large_message(len(reply), self._max_message_bytes))
 
 
-async def _set(event: asyncio.Event) -> None:
-    await event.wait()
-
-
-async def _next(messages: AsyncIterator[bytes]) -> bytes | None:
-    return await anext(messages, None)
-
-
-class _Metadata(Mapping[str, str]):
-    """A call's text metadata, read when first asked for: most calls are not asked."""
-
-    __slots__ = ("_context", "_entries")
-
-    def __init__(self, context: _Context) -> None:
-        self._context = context
-        self._entries: dict[str, str] | None = None
-
-    def _read(self) -> dict[str, str]:
-        if self._entries is None:
-            given = self._context.invocation_metadata() or ()
-            self._entries = {key: value for key, value in given if isinstance(value, str)}
-        return self._entries
-
-    def __getitem__(self, key: str) -> str:
-        return self._read()[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._read())
-
-    def __len__(self) -> int:
-        return len(self._read())
-
-
 def _call_context(context: _Context) -> CallContext:
-    remaining: float | None = context.time_remaining()
-    # Clients that want no deadline may say so with one far away.
-    if remaining is None or remaining > _NO_DEADLINE_S:
-        return CallContext(_Metadata(context))
-    return CallContext(_Metadata(context), time.monotonic_ns() + int(remaining * 1e9))
+    metadata = LazyMetadata(lambda: context.invocation_metadata() or ())
+    return CallContext(metadata, deadline_in(context.time_remaining()))
 
 
 async def _abort(context: _Context, error: ServingError) -> NoReturn:
-    trailing: tuple[tuple[str, str], ...] = ()
-    if error.retry_after is not None:
-        # The key that clients' own retry policies obey.
-        trailing = (("grpc-retry-pushback-ms", str(int(error.retry_after * 1000))),)
-    details = error.message.encode("utf-8", "replace")[:_MAX_DETAILS_BYTES].decode(errors="ignore")
-    await context.abort(STATUS[error.code], details, trailing)
+    pushback = pushback_ms(error)
+    trailing = () if pushback is None else ((PUSHBACK, pushback),)
+    await context.abort(STATUS[error.code], details(error), trailing)

@@ -13,21 +13,24 @@ from server.frontends.open_inference.rest_infer import InferEndpoint
 from server.frontends.open_inference.routes import add_routes
 from server.frontends.open_inference.schemas import SCHEMAS
 from server.frontends.rest_errors import add_error_handlers
+from server.frontends.tf_serving.rest_calls import RestCalls
+from server.frontends.tf_serving.rest_door import TfServingDoor
+from server.frontends.tf_serving.routes import add_tf_serving_routes
 from server.frontends.tf_serving_metrics import add_tf_serving_metrics
 from server.planes import ControlPlane, DataPlane
 
 _DESCRIPTION = (
-    "Serves models over the Open Inference Protocol. Every refusal is a JSON object with one "
-    "field, `error`."
+    "Serves models over the Open Inference Protocol and TensorFlow Serving's API. Every refusal is "
+    "a JSON object with one field, `error`."
 )
 
 
 class RestApp(FastAPI):
-    """FastAPI with a door of its own for inference, whose OpenAPI page carries the schemas that the
-    endpoints' descriptions refer to.
+    """FastAPI with doors of their own for what must be fast, whose OpenAPI page carries the schemas
+    that the endpoints' descriptions refer to.
     """
 
-    def __init__(self, infer: InferDoor, version: str) -> None:
+    def __init__(self, infer: InferDoor, tf_serving: TfServingDoor, version: str) -> None:
         super().__init__(
             title="Underway",
             version=version,
@@ -39,12 +42,15 @@ class RestApp(FastAPI):
             redirect_slashes=False,
         )
         self._infer = infer
+        self._tf_serving = tf_serving
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         target = self._infer.target(scope)
         if target is not None:
             await self._infer.serve(target, scope, receive, send)
+        elif self._tf_serving.takes(scope):
+            await self._tf_serving.serve(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
@@ -59,9 +65,11 @@ class RestApp(FastAPI):
 def create_app(data: DataPlane, control: ControlPlane, limits: FrontendLimits) -> FastAPI:
     """The app that answers from `data` and `control`; hand it to any ASGI server."""
     infer = InferDoor(InferEndpoint(data, limits))
-    app = RestApp(infer, limits.server_version)
+    tf_serving = TfServingDoor(RestCalls(data, control, limits))
+    app = RestApp(infer, tf_serving, limits.server_version)
     add_error_handlers(app)
     add_routes(app, data, control, limits, infer)
+    add_tf_serving_routes(app, tf_serving)
     if limits.tf_serving_metrics:
         add_tf_serving_metrics(app, control)
     return app

@@ -21,6 +21,7 @@ from server.frontends.body import WINDOW_BITS, UnsupportedEncoding
 
 STATUS: Mapping[Code, int] = {
     Code.INVALID_ARGUMENT: 400,
+    Code.FAILED_PRECONDITION: 400,
     Code.NOT_FOUND: 404,
     Code.TOO_LARGE: 413,
     Code.UNAVAILABLE: 503,

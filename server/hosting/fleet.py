@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -25,16 +25,24 @@ class FrontendStartError(Exception):
 class FrontendFleet:
     """`count` processes of one command; each is to come to the door under its own pid.
 
-    `silence` is how many seconds one may not be heard of before it counts as hung.
+    `silence` is how many seconds one may not be heard of before it counts as hung; `replacing` is
+    told why one went that is replaced: `hung`, `signal` or `exit`.
     """
 
     def __init__(
-        self, command: Sequence[str], environment: dict[str, str], count: int, silence: float
+        self,
+        command: Sequence[str],
+        environment: dict[str, str],
+        count: int,
+        silence: float,
+        replacing: Callable[[str], None] = lambda reason: None,
     ) -> None:
         self._command = command
         self._environment = {**os.environ, **environment}
         self._count = count
         self._silence = silence
+        self._replacing = replacing
+        self._hung: set[int] = set()
         self._processes: dict[int, asyncio.subprocess.Process] = {}
         self._sessions: dict[int, Session] = {}
         self._keepers: list[asyncio.Task[None]] = []
@@ -105,8 +113,15 @@ class FrontendFleet:
                 return
             deaths = [*recent(deaths, loop.time()), loop.time()]
             delay = restart_delay(len(deaths))
+            self._replacing(self._reason(code, pid))
             log.error("frontend died; replacing it", pid=pid, exit=code, next_start_s=delay)
             await asyncio.sleep(delay)
+
+    def _reason(self, code: int, pid: int) -> str:
+        if pid in self._hung:
+            self._hung.discard(pid)
+            return "hung"
+        return "signal" if code < 0 and pid else "exit"
 
     async def _run_one(self) -> tuple[int, int]:
         """Start a frontend and wait for its end; exit code and pid."""
@@ -139,6 +154,7 @@ class FrontendFleet:
                 if session.listening.is_set() and silent > self._silence:
                     log.error("frontend is hung; killing it", pid=pid, silent_s=round(silent, 1))
                     if pid in self._processes:
+                        self._hung.add(pid)
                         _kill(self._processes[pid])
 
 

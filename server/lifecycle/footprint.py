@@ -46,7 +46,14 @@ def refusal(need: Footprint, workers: int, free: int | None, where: str = "") ->
 
 def free_memory(proc: Path = Path("/proc"), cgroup: Path = Path("/sys/fs/cgroup")) -> int | None:
     """Bytes this machine or container can still give; None where it does not tell."""
-    figures = [_available(proc), _cgroup_left(cgroup)]
+    figures = [_meminfo(proc, "MemAvailable"), _cgroup_left(cgroup)]
+    known = [figure for figure in figures if figure is not None]
+    return min(known) if known else None
+
+
+def memory_limit(proc: Path = Path("/proc"), cgroup: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """Bytes this machine has, or the container may have; None where neither tells."""
+    figures = [_meminfo(proc, "MemTotal"), _number(cgroup / "memory.max")]
     known = [figure for figure in figures if figure is not None]
     return min(known) if known else None
 
@@ -79,10 +86,17 @@ def memory_of(pid: int, proc: Path = Path("/proc")) -> Memory | None:
     return Memory(fields["Rss"], fields["Pss"]) if {"Rss", "Pss"} <= fields.keys() else None
 
 
-def _available(proc: Path) -> int | None:
+def _meminfo(proc: Path, name: str) -> int | None:
     try:
-        return _fields((proc / "meminfo").read_text()).get("MemAvailable")
+        return _fields((proc / "meminfo").read_text()).get(name)
     except (OSError, ValueError):
+        return None
+
+
+def _number(path: Path) -> int | None:
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):  # no limit reads "max"
         return None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from server.admission import AdmissionBounds
@@ -15,6 +15,7 @@ from server.lifecycle.footprint import Memory, memory_of
 from server.lifecycle.gpu_memory import gpu_memory_of
 from server.lifecycle.states import State
 from server.lifecycle.version import ModelVersion
+from server.telemetry.host import cpu_seconds_of
 from server.telemetry.recorder import Recorders
 from server.telemetry.totals import LABELS, Totals
 
@@ -163,6 +164,9 @@ def _workers(loads: Sequence[LoadFacts], memory: dict[int, WorkerMemory]) -> Ite
         "underway_worker_start_time_seconds", "When a worker was started, since 1970.",
         labels=labels,
     )  # fmt: skip
+    cpu = CounterMetricFamily(
+        "underway_worker_cpu_seconds", "CPU time a worker has used.", labels=labels
+    )
     resident = GaugeMetricFamily(
         "underway_worker_resident_memory_bytes", "Host memory with shared pages counted whole.",
         labels=labels,
@@ -182,13 +186,15 @@ def _workers(loads: Sequence[LoadFacts], memory: dict[int, WorkerMemory]) -> Ite
         for place, worker in enumerate(load.workers):
             names = (*load.names, str(place))
             started.add_metric(names, worker.started_at)
+            if (seconds := cpu_seconds_of(worker.pid)) is not None:
+                cpu.add_metric(names, seconds)
             found = memory[worker.pid]
             if found.host is not None:
                 resident.add_metric(names, found.host.resident)
                 proportional.add_metric(names, found.host.proportional)
             if found.gpu is not None:
                 on_gpu.add_metric((*names, worker.device), found.gpu)
-    yield from (count, started, resident, proportional, on_gpu)
+    yield from (count, started, cpu, resident, proportional, on_gpu)
 
 
 def _read(worker: WorkerFacts) -> WorkerMemory:

@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from server.admission import AdmissionBounds
 from server.lifecycle.load_metrics import LoadMetrics
+from server.lifecycle.memory_metrics import MemoryMetrics
 from server.lifecycle.model import Model
 from server.lifecycle.overview import Overview, Sketch
 from server.lifecycle.version import ModelVersion
@@ -43,6 +44,7 @@ class Observation:
         self.meter = LifecycleMeter(self.registry)
         self._loads = LoadMetrics(self.registry, self.recorders, bounds, max_in_flight)
         self._gpus = GpuMetrics(self.registry)
+        MemoryMetrics(self.registry)
         ProcessCollector(registry=self.registry)
         self.registry.register(_Build())
         self._compat = frozenset(compat)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,16 @@ class Host:
     cpu: float | None
     memory_total: int | None
     memory_used: int | None
+
+
+def cpu_seconds_of(pid: int, proc: Path = Path("/proc")) -> float | None:
+    """CPU time process `pid` has used, its own and the kernel's for it; None where it is gone."""
+    try:
+        # The name before may hold blanks and brackets; user and system time are fields 14 and 15.
+        fields = (proc / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 class HostReader:

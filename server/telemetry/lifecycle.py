@@ -15,6 +15,12 @@ PHASES = {
 }
 """The states whose duration is a phase of a swap."""
 
+FAILURES = {
+    "load": ("artifact", "memory", "start", "timeout", "died", "model", "internal"),
+    "warm_up": ("timeout", "died", "model", "internal"),
+}
+"""How these phases can fail; see workers.worker.LoadError."""
+
 
 class LifecycleMeter:
     """Counts transitions; see lifecycle.history.TransitionMeter."""
@@ -46,6 +52,8 @@ class LifecycleMeter:
         """Count one transition, `seconds` having been spent in `source`; `kind` of a failure."""
         self._count(-1, model, str(version), source)
         self._count(1, model, str(version), target)
+        if target == "LOADING":
+            self._begin(model)
         phase = PHASES.get(source)
         if phase is None:
             return
@@ -57,6 +65,15 @@ class LifecycleMeter:
     def changed_in_place(self, model: str) -> None:
         """Count a version that was written over."""
         self._changed.labels(model).inc()
+
+    def _begin(self, model: str) -> None:
+        """Show counts at 0 before there is one: Prometheus sees no increase in a new series."""
+        self._changed.labels(model)
+        for phase in PHASES.values():
+            self._phase.labels(model, phase)
+        for phase, kinds in FAILURES.items():
+            for kind in kinds:
+                self._failures.labels(model, phase, kind)
 
     def _count(self, step: int, model: str, version: str, state: str) -> None:
         """One load more or less in a state; what is not there any more is not shown."""

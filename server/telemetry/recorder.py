@@ -35,6 +35,10 @@ Counted = TypeVar("Counted", Counts, Latency)
 
 GATEWAY = "gateway"
 
+ENDS = ("hung", "signal", "exit")
+"""How a process can have gone that is replaced. All are shown from the start: Prometheus sees no
+increase in a counter that was not there before."""
+
 
 @dataclass(slots=True)
 class _Version:
@@ -71,6 +75,7 @@ class Recorders(Collector):
         self._unknown: Unknown = {}
         self._frontends: dict[int, _Frontend] = {}
         self._lag = Latency()
+        self._frontend_restarts = dict.fromkeys(ENDS, 0)
         registry.register(self)
 
     def expect(self, model: str, version: int, runtime: str) -> None:
@@ -106,6 +111,11 @@ class Recorders(Collector):
         with self._lock:
             there = self._versions.setdefault((model, version), _Version())
             merge_numbers(there.restarts, {reason: 1})
+
+    def frontend_restarted(self, reason: str) -> None:
+        """Count a frontend process that is replaced."""
+        with self._lock:
+            merge_numbers(self._frontend_restarts, {reason: 1})
 
     def frontend_gone(self, frontend: int) -> None:
         """Nothing is in flight there any more."""
@@ -158,15 +168,21 @@ class Recorders(Collector):
             labels=(*LABELS, "reason"),
         )  # fmt: skip
         for one in totals.versions:
-            for reason, count in one.restarts.items():
+            for reason, count in (dict.fromkeys(ENDS, 0) | dict(one.restarts)).items():
                 restarts.add_metric((*one.names, reason), count)
+        frontends = CounterMetricFamily(
+            "underway_frontend_restarts", "Frontend processes that were replaced, by why.",
+            labels=("reason",),
+        )  # fmt: skip
+        for reason, count in self._frontend_restarts.items():
+            frontends.add_metric((reason,), count)
         lags = HistogramMetricFamily(
             "underway_event_loop_lag_seconds", "How late each process's event loop was.",
             labels=("process",),
         )  # fmt: skip
         for process, lag in totals.lags.items():
             add_latency(lags, (process,), lag)
-        yield from (restarts, lags)
+        yield from (restarts, frontends, lags)
 
     def _in_flight(self, key: Key) -> int:
         return sum(there.in_flight.get(key, 0) for there in self._frontends.values())

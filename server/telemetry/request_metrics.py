@@ -11,10 +11,15 @@ from prometheus_client.core import (
     Metric,
 )
 
+from runtimes.contract.codes import Code
 from server.exchange import STAGES
 from server.telemetry.counts import OK, PROTOCOLS, ProtocolCounts
 from server.telemetry.histograms import add_latency
 from server.telemetry.totals import LABELS, UNKNOWN, Totals
+
+OUTCOMES = (OK, *(code.value for code in Code))
+REJECTIONS = ("rows", "bytes", "model_rows", "model_bytes", "worker", "queue")
+"""What there can be too much of."""
 
 
 def request_metrics(totals: Totals) -> Iterator[Metric]:
@@ -44,13 +49,14 @@ def _outcomes(totals: Totals) -> Iterator[Metric]:
     for one in totals.versions:
         for protocol in dict.fromkeys((*PROTOCOLS, *one.counts.protocols)):
             counts = one.counts.protocols.get(protocol, _NONE)
-            # What is sure to come is there from the start, so that its first increase is one.
-            if OK not in counts.outcomes:
-                requests.add_metric((*one.names, protocol, OK), 0)
+            # All are there from the start: Prometheus sees no increase in a new series.
+            for outcome in OUTCOMES:
+                if outcome not in counts.outcomes:
+                    requests.add_metric((*one.names, protocol, outcome), 0)
             for outcome, latency in counts.outcomes.items():
                 requests.add_metric((*one.names, protocol, outcome), latency.count)
                 add_latency(duration, (*one.names, protocol, outcome), latency)
-        for reason, count in one.counts.rejected.items():
+        for reason, count in (dict.fromkeys(REJECTIONS, 0) | one.counts.rejected).items():
             rejected.add_metric((*one.names, reason), count)
     for protocol, by_code in totals.unknown.items():
         for code, count in by_code.items():

@@ -116,10 +116,18 @@ def test_a_decompression_bomb_is_refused_with_the_setting(server, encoding):
     [
         ("gzip", GOOD_BYTES, "not valid gzip data"),
         ("deflate", GOOD_BYTES, "not valid deflate data"),
-        ("gzip", gzip.compress(GOOD_BYTES)[:-9], "the gzip body is truncated"),
-        ("gzip", gzip.compress(GOOD_BYTES) + b"more", "bytes follow the end of the gzip body"),
+        ("gzip", gzip.compress(GOOD_BYTES, mtime=0)[:-9], "the gzip body is truncated"),
+        (
+            "gzip",
+            gzip.compress(GOOD_BYTES, mtime=0) + b"more",
+            "bytes follow the end of the gzip body",
+        ),
         ("gzip", b"", "the gzip body is truncated"),
-        ("gzip", gzip.compress(gzip.compress(GOOD_BYTES)), "failed to parse the request JSON"),
+        (
+            "gzip",
+            gzip.compress(gzip.compress(GOOD_BYTES, mtime=0), mtime=0),
+            "failed to parse the request JSON",
+        ),
     ],
     ids=["plain as gzip", "plain as deflate", "cut off", "more", "empty", "twice"],
 )

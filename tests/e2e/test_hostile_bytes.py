@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import random
 import socket
 import struct
@@ -229,18 +228,9 @@ def test_a_client_that_leaves_while_its_answer_is_computed_is_forgotten(server, 
     for _ in range(3):
         sock = connect(server.http_port)
         sock.sendall(SLOW)
-        until(lambda: in_flight(server, "slow") > 0)
+        until(lambda: server.server.in_flight("slow") > 0)
         close(sock)
-        until(lambda: in_flight(server, "slow") == 0)
-
-
-def in_flight(server: Watched, model: str) -> float:
-    connection = http.client.HTTPConnection("127.0.0.1", server.server.metrics_port, timeout=10)
-    with contextlib.closing(connection):
-        connection.request("GET", "/metrics")
-        text = connection.getresponse().read().decode()
-    lines = [line for line in text.splitlines() if f'in_flight{{model="{model}"' in line]
-    return sum(float(line.split()[-1]) for line in lines)
+        until(lambda: server.server.in_flight("slow") == 0)
 
 
 def test_many_idle_connections_leave_the_good_ones_alone(server):

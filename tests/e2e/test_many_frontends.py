@@ -11,7 +11,6 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import grpc
 import httpx
@@ -20,11 +19,12 @@ import pytest
 
 from protos import inference_pb2 as pb
 from tests.harness.echo_repository import add_echo, ask
-from tests.harness.family import frontends, workers
+from tests.harness.family import door_of, frontends, workers
 from tests.harness.operator import FAST, Operator, until
 from tests.harness.server_process import ROOT, ServerProcess, serving
 
 TWO = ("--frontends", "2")
+BOTH_KINDS = pytest.mark.parametrize("kind", ["python", "envoy"])
 EXPLICIT = (*FAST, "--model-control", "explicit", "--load-model", "*")
 
 
@@ -253,9 +253,10 @@ def test_a_version_with_requests_in_any_frontend_is_drained_first(at, root):
     at.until_states("draining", v1="UNAVAILABLE", v2="READY")
 
 
-def test_a_frontend_killed_under_load_takes_only_its_own_connections_with_it(tmp_path):
+@BOTH_KINDS
+def test_a_frontend_killed_under_load_takes_only_its_own_connections_with_it(tmp_path, kind):
     add_echo(tmp_path, "steady")
-    with serving(tmp_path, arguments=(*TWO, *FAST)) as server:
+    with serving(tmp_path, arguments=(*TWO, *FAST, "--frontend", kind)) as server:
         at = Operator(server)
         load = Load(server, "steady", 16)
         until(lambda: all(counts["1"] > 5 for counts in load.answers))
@@ -318,10 +319,11 @@ def psutil_stopped(process: psutil.Process) -> Iterator[None]:
             process.resume()
 
 
-def test_sigterm_finishes_what_is_in_flight_in_every_frontend(tmp_path):
+@BOTH_KINDS
+def test_sigterm_finishes_what_is_in_flight_in_every_frontend(tmp_path, kind):
     add_echo(tmp_path, "slow", options={"delay_ms": 600})
     with (
-        serving(tmp_path, arguments=TWO) as server,
+        serving(tmp_path, arguments=(*TWO, "--frontend", kind)) as server,
         Sockets(server) as sockets,
         ThreadPoolExecutor(8) as threads,
     ):
@@ -338,18 +340,19 @@ def test_sigterm_finishes_what_is_in_flight_in_every_frontend(tmp_path):
     assert not any("killed" in line["event"] for line in server.events)
 
 
-def test_a_killed_gateway_takes_its_frontends_with_it(tmp_path):
+@BOTH_KINDS
+def test_a_killed_gateway_takes_its_frontends_with_it(tmp_path, kind):
     add_echo(tmp_path, "m")
-    with serving(tmp_path, arguments=TWO) as server:
+    with serving(tmp_path, arguments=(*TWO, "--frontend", kind)) as server:
         family = psutil.Process(server.process.pid).children(recursive=True)
-        door = frontends(server)[0].cmdline()[-1]
-        assert Path(door).exists()
+        door = door_of(frontends(server)[0])
+        assert door.exists()
         server.process.kill()
         server.process.wait()
 
         _, alive = psutil.wait_procs(family, timeout=10)
         assert alive == []
-        assert not Path(door).parent.exists()
+        assert not door.parent.exists()
 
 
 @pytest.mark.parametrize("flag", ["--http-port", "--grpc-port"])

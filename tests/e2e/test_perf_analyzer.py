@@ -50,20 +50,27 @@ def measure(server: ServerProcess, tmp_path: Path):
 
     def run(protocol: str, model: str, *options: str) -> float:
         address = server.url.removeprefix("http://") if protocol == "http" else server.grpc_address
-        report = tmp_path / "report.csv"
-        done = subprocess.run(
-            [BINARY, "-m", model, "-u", address, "-i", protocol, "-f", report, *BRIEF, *options],
-            env={**os.environ, "LD_LIBRARY_PATH": ":".join([str(LIBRARIES), *CUDA])},
-            capture_output=True, text=True, timeout=90, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
+        told, found = analyse(
+            tmp_path / "report.csv", "-m", model, "-u", address, "-i", protocol, *options
+        )
         # It reads the server's own statistics, which must have moved.
-        (executions,) = re.findall(r"Execution count: (\d+)", done.stdout)
+        (executions,) = re.findall(r"Execution count: (\d+)", told)
         assert int(executions) > 0
-        (row,) = csv.DictReader(report.read_text().splitlines())
-        return float(row["Inferences/Second"])
+        return found
 
     return run
+
+
+def analyse(report: Path, *options: str) -> tuple[str, float]:
+    """What one run of perf_analyzer printed, and the inferences per second it measured."""
+    done = subprocess.run(
+        [BINARY, "-f", report, *BRIEF, *options],
+        env={**os.environ, "LD_LIBRARY_PATH": ":".join([str(LIBRARIES), *CUDA])},
+        capture_output=True, text=True, timeout=90, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    (row,) = csv.DictReader(report.read_text().splitlines())
+    return done.stdout, float(row["Inferences/Second"])
 
 
 @pytest.mark.parametrize("batch", ["1", "4"])
@@ -97,3 +104,11 @@ def test_requests_under_way_together_are_joined(server, measure, protocol):
     assert measure(protocol, "joined", "--concurrency-range", "8", "--async") > 0
     more_inferences, more_executions = counts()
     assert 0 < more_executions - executions < more_inferences - inferences
+
+
+@pytest.mark.parametrize("options", [["-b", "4"], ["--shape", "image:1,1,8,8"]])
+@pytest.mark.parametrize("model", ["digits-onnx", "digits-savedmodel"])
+def test_tensorflow_servings_protocol_is_measured(server, tmp_path, model, options):
+    service = ["--service-kind", "tfserving", "-i", "grpc", "-u", server.grpc_address]
+    _, found = analyse(tmp_path / "report.csv", "-m", model, *service, *options)
+    assert found > 0

@@ -93,9 +93,7 @@ def test_a_version_removed_while_requests_are_in_it_answers_them_all(tmp_path, l
 
 
 def _until_in_flight(server: ServerProcess, model: str, count: int) -> None:
-    url = f"http://127.0.0.1:{server.metrics_port}/metrics"
-    wanted = f'in_flight{{model="{model}",version="1"}} {count}.0'
     deadline = time.monotonic() + 20
-    while wanted not in httpx.get(url).text:
-        assert time.monotonic() < deadline, f"never {wanted}"
+    while (seen := server.in_flight(model)) != count:
+        assert time.monotonic() < deadline, f"{seen} in flight, never {count}"
         time.sleep(0.02)

@@ -29,7 +29,7 @@ def tensor(name: str, datatype: str, *shape: int, **more: object) -> dict[str, o
 
 
 @pytest.fixture(scope="module")
-def server(demo_repository: Path, tmp_path_factory, frontends) -> Iterator[ServerProcess]:
+def server(demo_repository: Path, tmp_path_factory, carriers) -> Iterator[ServerProcess]:
     """The demo models, and echoes for what those cannot show."""
     root = tmp_path_factory.mktemp("echoes")
     pair = [tensor("x", "INT32", -1, 2), tensor("y", "FP64", -1, 1)]
@@ -42,7 +42,7 @@ def server(demo_repository: Path, tmp_path_factory, frontends) -> Iterator[Serve
     labelled = tensor("colour", "FP32", -1, 3, labels=["red", "green", "blue"])
     add_echo(root, "labelled", inputs=[tensor("x", "FP32", -1, 3)], outputs=[labelled])
     # No second attempt: the broken model shall be seen broken, not on its way again.
-    with serving(demo_repository, root, arguments=(*frontends, "--load-retries", "0")) as started:
+    with serving(demo_repository, root, arguments=(*carriers, "--load-retries", "0")) as started:
         yield started
 
 

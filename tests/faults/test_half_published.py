@@ -199,7 +199,7 @@ def test_what_is_removed_while_it_loads_is_given_up(fast, fast_root, what):
     name = f"removed-{what}"
     slow = {"load_ms": 3_600_000}
     folder = add_echo(fast_root, name, versions=(1, 2), options=slow)
-    until(lambda: fast.states(name).get("2") == "LOADING")
+    until(lambda: fast.states(name).get("2") == "LOADING" and fast.workers(name))
 
     shutil.rmtree(folder if what == "model" else folder / "2")
 

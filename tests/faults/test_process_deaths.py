@@ -46,8 +46,7 @@ def test_kill_9_ends_calls_in_flight_at_once_and_no_other_model_notices(two_mode
     ]
     for thread in waiting:
         thread.start()
-    metric = f"http://127.0.0.1:{two_models.metrics_port}/metrics"
-    until(lambda: 'in_flight{model="slow",version="1"} 3.0' in httpx.get(metric).text)
+    until(lambda: two_models.in_flight("slow") == 3)
     (slow,) = workers(two_models, "slow")
 
     os.kill(slow.pid, signal.SIGKILL)
@@ -82,8 +81,7 @@ def test_sigterm_finishes_what_is_in_flight_and_exits_with_0(tmp_path):
         answers: list[httpx.Response] = []
         waiting = threading.Thread(target=lambda: answers.append(infer(server, "slow")))
         waiting.start()
-        metric = f"http://127.0.0.1:{server.metrics_port}/metrics"
-        until(lambda: 'in_flight{model="slow",version="1"} 1.0' in httpx.get(metric).text)
+        until(lambda: server.in_flight("slow") == 1)
 
         assert server.stop() == 0
 
@@ -104,8 +102,7 @@ def test_a_second_signal_stops_at_once(tmp_path):
 
         thread = threading.Thread(target=cut_off)
         thread.start()
-        metric = f"http://127.0.0.1:{server.metrics_port}/metrics"
-        until(lambda: 'in_flight{model="slow",version="1"} 1.0' in httpx.get(metric).text)
+        until(lambda: server.in_flight("slow") == 1)
         server.process.send_signal(signal.SIGINT)
         server.wait_for("stopping: finishing what is in flight")
 
@@ -122,8 +119,7 @@ def test_the_server_is_not_ready_while_it_stops(tmp_path):
         assert client.get(ready).status_code == 200
         waiting = threading.Thread(target=lambda: infer(server, "slow"))
         waiting.start()
-        metric = f"http://127.0.0.1:{server.metrics_port}/metrics"
-        until(lambda: 'in_flight{model="slow",version="1"} 1.0' in httpx.get(metric).text)
+        until(lambda: server.in_flight("slow") == 1)
         server.process.send_signal(signal.SIGTERM)
         server.wait_for("stopping: finishing what is in flight")
 
@@ -167,8 +163,7 @@ def test_a_signal_to_the_whole_process_group_still_finishes_what_is_in_flight(tm
         answers: list[httpx.Response] = []
         waiting = threading.Thread(target=lambda: answers.append(infer(server, "slow")))
         waiting.start()
-        metric = f"http://127.0.0.1:{server.metrics_port}/metrics"
-        until(lambda: 'in_flight{model="slow",version="1"} 1.0' in httpx.get(metric).text)
+        until(lambda: server.in_flight("slow") == 1)
         for process in psutil.Process(server.process.pid).children(recursive=True):
             process.terminate()
 

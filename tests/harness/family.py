@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import psutil
 
 from tests.harness.server_process import ServerProcess
@@ -9,7 +11,13 @@ from tests.harness.server_process import ServerProcess
 
 def frontends(server: ServerProcess) -> list[psutil.Process]:
     """Frontends in processes of their own; none where the one is in the gateway."""
-    return _children(server, "server.frontend_process")
+    return _children(server, "server.frontend_process", "envoy")
+
+
+def door_of(frontend: psutil.Process) -> Path:
+    """The gateway's socket, by which a frontend in a process of its own has come."""
+    variable: str | None = frontend.environ().get("UNDERWAY_DOOR")
+    return Path(variable or frontend.cmdline()[-1])
 
 
 def zygotes(server: ServerProcess) -> list[psutil.Process]:
@@ -23,6 +31,6 @@ def workers(server: ServerProcess, model: str = "") -> list[psutil.Process]:
     return [worker for worker in found if worker.name().startswith(model)]
 
 
-def _children(server: ServerProcess, program: str) -> list[psutil.Process]:
+def _children(server: ServerProcess, *programs: str) -> list[psutil.Process]:
     children = psutil.Process(server.process.pid).children()
-    return [one for one in children if any(program in word for word in one.cmdline())]
+    return [one for one in children if any(word.endswith(programs) for word in one.cmdline()[:4])]

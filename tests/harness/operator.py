@@ -127,18 +127,12 @@ class Operator:
         return [one["version"] for one in self.history(model) if one["target"] == state]
 
     def metric(self, name: str, **labels: str) -> float:
-        """The sum of a metric's samples with those labels; 0 where there are none."""
-        total = 0.0
-        for line in self._client.get(f"{self.admin_url}/metrics").text.splitlines():
-            sample, _, value = line.rpartition(" ")
-            found, _, given = sample.partition("{")
-            if found == name and all(f'{key}="{one}"' in given for key, one in labels.items()):
-                total += float(value)
-        return total
+        """See ServerProcess.metric."""
+        return self.server.metric(name, **labels)
 
     def in_flight(self, model: str) -> float:
         """Requests a model has not answered yet."""
-        return self.metric("underway_requests_in_flight", model=model)
+        return self.server.in_flight(model)
 
     def underway(self, *arguments: str) -> Result:
         """`underway models ...` against this server."""

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 ROOT = Path(__file__).parents[2]
 CLIENT_PYTHON = ROOT / ".venvs/clients/bin/python"
 Event = dict[str, Any]
@@ -78,6 +80,21 @@ class ServerProcess:
     def grpc_address(self) -> str:
         """Where gRPC is."""
         return f"127.0.0.1:{self.grpc_port}"
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of a metric's samples with those labels; 0 where there are none."""
+        total = 0.0
+        text = httpx.get(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=20).text
+        for line in text.splitlines():
+            sample, _, value = line.rpartition(" ")
+            found, _, given = sample.partition("{")
+            if found == name and all(f'{key}="{one}"' in given for key, one in labels.items()):
+                total += float(value)
+        return total
+
+    def in_flight(self, model: str) -> float:
+        """Requests a model has not answered yet."""
+        return self.metric("underway_requests_in_flight", model=model)
 
     def stop(self, timeout: float = 40) -> int:
         """SIGTERM; the exit code."""

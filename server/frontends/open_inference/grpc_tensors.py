@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from array import array
-from collections.abc import Iterable
-
 from protos import inference_pb2 as pb
-from runtimes.contract.tensor import Datatype, Tensor, element_count, pack_bytes
+from runtimes.contract.tensor import Datatype, Tensor, element_count
 from server.errors import InvalidArgument
 from server.frontends.open_inference.parameters import refuse_shared_memory
+from server.frontends.typed_lists import pack_list
 from server.inference import check_shape, check_size
 
 MAX_INPUTS = 1024
@@ -30,19 +27,6 @@ _FIELDS: dict[Datatype, str] = {
     Datatype.BYTES: "bytes_contents",
 }
 """Where the protocol puts each datatype; FP16 and BF16 have no field."""
-
-_TYPECODES: dict[Datatype, str] = {
-    Datatype.INT8: "b",
-    Datatype.INT16: "h",
-    Datatype.INT32: "i",
-    Datatype.INT64: "q",
-    Datatype.UINT8: "B",
-    Datatype.UINT16: "H",
-    Datatype.UINT32: "I",
-    Datatype.UINT64: "Q",
-    Datatype.FP32: "f",
-    Datatype.FP64: "d",
-}
 
 
 def decode_inputs(request: pb.ModelInferRequest) -> tuple[Tensor, ...]:
@@ -122,7 +106,8 @@ def _typed(tensor: pb.ModelInferRequest.InferInputTensor) -> Tensor:
             f"input '{tensor.name}' has {found} elements in {field}, expected "
             f"{expected} for shape [{','.join(map(str, tensor.shape))}]"
         )
-    return Tensor(tensor.name, datatype, tuple(tensor.shape), _pack(tensor, datatype, field))
+    packed = pack_list(tensor.name, field, datatype, getattr(tensor.contents, field))
+    return Tensor(tensor.name, datatype, tuple(tensor.shape), packed)
 
 
 def _filled_field(tensor: pb.ModelInferRequest.InferInputTensor, datatype: Datatype) -> str:
@@ -135,21 +120,3 @@ def _filled_field(tensor: pb.ModelInferRequest.InferInputTensor, datatype: Datat
                 f"expected in {expected}"
             )
     return expected
-
-
-def _pack(tensor: pb.ModelInferRequest.InferInputTensor, datatype: Datatype, field: str) -> bytes:
-    """Little-endian bytes of the elements in `field`."""
-    if datatype is Datatype.BYTES:
-        return pack_bytes(tensor.contents.bytes_contents)
-    if datatype is Datatype.BOOL:
-        return bytes(tensor.contents.bool_contents)
-    values: Iterable[float] = getattr(tensor.contents, field)
-    try:
-        packed: array[float] = array(_TYPECODES[datatype], values)
-    except OverflowError:
-        raise InvalidArgument(
-            f"input '{tensor.name}' has a value in {field} that is out of range for {datatype}"
-        ) from None
-    if sys.byteorder == "big":
-        packed.byteswap()
-    return packed.tobytes()

@@ -1,27 +1,23 @@
 """The inference routes as plain ASGI, answered before the web framework sees them.
 
-Routing, middleware and request objects of the framework cost several times what an inference costs
-here. The same routes are declared to the framework too, for the OpenAPI page, and lead to the same
+The same routes are declared to the framework too, for the OpenAPI page, and lead to the same
 endpoint by the longer way.
 """
 
 from __future__ import annotations
 
 import re
+from functools import partial
 
-import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from server.errors import ServingError
-from server.frontends.open_inference.rest_infer import InferAnswer, InferEndpoint
+from server.frontends import direct
+from server.frontends.open_inference.rest_infer import InferEndpoint
 from server.frontends.open_inference.rest_io import VERSION_PATTERN, model_of, version_in_path
-from server.frontends.rest_errors import UNEXPECTED, error_response, serving_error_response
 
 _PATH = re.compile(rf"/v2/models/([^/\n]+)(?:/versions/({VERSION_PATTERN}))?/infer")
-
-_log = structlog.get_logger(__name__)
 
 
 class InferDoor:
@@ -47,31 +43,10 @@ class InferDoor:
         self, target: tuple[str, str], scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Answer the request of `scope`, for which `target` was found."""
-        model, version = target
-        # Of a header given twice the first counts, as with the framework.
-        headers = dict(reversed(list(scope["headers"])))
-        try:
-            answer = await self._endpoint.infer(model, version, headers, receive)
-        except ServingError as error:
-            await serving_error_response(error)(scope, receive, send)
-        except Exception:
-            _log.exception("unexpected error", method=scope["method"], path=scope["path"])
-            await error_response(500, UNEXPECTED)(scope, receive, send)
-        else:
-            await _send(answer, send)
+        await direct.serve(partial(self._endpoint.infer, *target), scope, receive, send)
 
     async def by_the_framework(self, request: Request) -> Response:
         """The same as an endpoint of the framework."""
-        model, version = model_of(request)
-        headers = dict(reversed(request.headers.raw))
-        answer = await self._endpoint.infer(model, version, headers, request.receive)
-        response = Response(b"".join(answer.parts))
-        response.raw_headers += answer.headers
-        return response
-
-
-async def _send(answer: InferAnswer, send: Send) -> None:
-    headers = [*answer.headers, (b"content-length", b"%d" % answer.size)]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    # Tensors are views into buffers that are not ours to keep until a slow client has read them.
-    await send({"type": "http.response.body", "body": b"".join(answer.parts)})
+        return await direct.by_the_framework(
+            partial(self._endpoint.infer, *model_of(request)), request
+        )

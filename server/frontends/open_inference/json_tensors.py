@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
 
 import numpy as np
 
 from runtimes.contract.tensor import (
-    MAX_RANK,
     Datatype,
     Tensor,
     element_count,
@@ -16,6 +14,7 @@ from runtimes.contract.tensor import (
     unpack_bytes,
 )
 from server.errors import InvalidArgument
+from server.frontends.nested import flatten
 from server.frontends.open_inference.arrays import DTYPES, numeric_array
 from server.inference import is_binary_only
 
@@ -88,18 +87,7 @@ def _flat(name: str, shape: tuple[int, ...], data: object) -> Sequence[object]:
         if shape == () and not isinstance(data, dict):
             return [data]
         raise InvalidArgument(f"input '{name}': 'data' must be a list")
-    level: list[object] = data
-    dims = [len(level)]
-    while level and type(level[0]) is list:
-        if len(dims) == MAX_RANK:
-            raise InvalidArgument(f"input '{name}': 'data' is nested deeper than {MAX_RANK} levels")
-        rows = [row for row in level if isinstance(row, list)]
-        if len(rows) != len(level) or len(set(map(len, rows))) != 1:
-            raise InvalidArgument(
-                f"input '{name}': 'data' is ragged; all rows must be equally long"
-            )
-        dims.append(len(rows[0]))
-        level = list(chain.from_iterable(rows))
+    dims, level = flatten(f"input '{name}': 'data'", data)
     if len(dims) > 1 and len(dims) == len(shape) and tuple(dims) != shape:
         # Nested to the full rank, so its dimensions are told twice: a transposed array must not
         # pass because its number of elements happens to fit.

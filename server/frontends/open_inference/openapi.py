@@ -32,6 +32,7 @@ _ERRORS = {
 _PARAMETERS: dict[str, Schema] = {
     "model": {"type": "string"},
     "version": {"type": "string", "pattern": f"^({VERSION_PATTERN})$"},
+    "label": {"type": "string"},
     "repository": {"type": "string"},
     "region": {"type": "string"},
 }
@@ -85,7 +86,8 @@ def json_request(schema: str, *, required: bool = False) -> Schema:
 
 
 def _operation_id(method: str, path: str) -> str:
-    return "_".join([method.lower(), *re.findall(r"[a-z0-9]+", path.split("/v2")[-1]), "v2"])
+    _, version, rest = path.split("/", 2) if path.count("/") > 1 else (*path.split("/"), "")
+    return "_".join([method.lower(), *re.findall(r"[a-z0-9]+", rest), version])
 
 
 def _responses(operation: Operation) -> dict[int | str, dict[str, object]]:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from starlette.types import Receive
 
 from runtimes.contract.tensor import Buffer
-from server.errors import TooLarge
 from server.exchange import Exchange
-from server.frontends.body import receive_body
-from server.frontends.compression import MIN_BYTES, compress, negotiate
+from server.frontends.direct import (
+    JSON_TYPE,
+    DirectAnswer,
+    Header,
+    RawHeaders,
+    body_of,
+    bounded,
+    text_of,
+)
 from server.frontends.disconnect import CancelWhenGone
-from server.frontends.limits import FrontendLimits, answer_too_large_message
+from server.frontends.limits import FrontendLimits
 from server.frontends.open_inference.binary_tail import HEADER, json_length
 from server.frontends.open_inference.raw_request import decode_raw
 from server.frontends.open_inference.request_plan import decode_planned
@@ -29,21 +33,9 @@ from server.planes import DataPlane
 
 PROTOCOL = "rest"
 
-RawHeaders = Mapping[bytes, bytes]
-
 _LENGTH = HEADER.lower().encode()
 _TIMEOUT = TIMEOUT_HEADER.lower().encode()
-_JSON = (b"content-type", b"application/json")
 _OCTETS = (b"content-type", b"application/octet-stream")
-
-
-@dataclass(frozen=True, slots=True)
-class InferAnswer:
-    """A 200: its body in `parts`, `size` bytes in all, and its headers without Content-Length."""
-
-    parts: Sequence[Buffer]
-    size: int
-    headers: list[tuple[bytes, bytes]]
 
 
 class InferEndpoint:
@@ -55,7 +47,7 @@ class InferEndpoint:
 
     async def infer(
         self, model: str, version: str, headers: RawHeaders, receive: Receive
-    ) -> InferAnswer:
+    ) -> DirectAnswer:
         """One inference, JSON or binary on either side; `headers` have their names in lower case.
 
         Raises ServingError for whatever is refused.
@@ -69,11 +61,10 @@ class InferEndpoint:
 
     async def _answer(
         self, exchange: Exchange, headers: RawHeaders, receive: Receive
-    ) -> InferAnswer:
+    ) -> DirectAnswer:
         limit = self._limits.max_message_bytes
         deadline_ns = _deadline_ns(headers)
-        encoding, declared = _text(headers, b"content-encoding"), _text(headers, b"content-length")
-        body = await receive_body(receive, encoding, declared, limit)
+        body = await body_of(headers, receive, limit)
         exchange.arrived(len(body))
         asked, form = self._decode(exchange.model, exchange.version, headers, body)
         if deadline_ns:
@@ -84,14 +75,7 @@ class InferEndpoint:
         if form.classifies():
             metadata = self._data.metadata(response.model, response.version).of(asked.signature)
         answer = encode_response(response, form, metadata)
-        if (size := sum(map(len, answer.parts))) > limit:
-            raise TooLarge(answer_too_large_message(size, limit))
-        fields = _fields(answer)
-        if size >= MIN_BYTES and (coding := negotiate(_text(headers, b"accept-encoding"))):
-            packed = await compress(answer.parts, coding)
-            fields.append((b"content-encoding", coding.encode()))
-            return InferAnswer([packed], len(packed), fields)
-        return InferAnswer(answer.parts, size, fields)
+        return await bounded(answer.parts, _fields(answer), headers, limit)
 
     def _decode(
         self, model: str, version: str, headers: RawHeaders, body: Buffer
@@ -103,19 +87,14 @@ class InferEndpoint:
         return decode_planned(model, version, body, length, time.monotonic_ns())
 
 
-def _text(headers: RawHeaders, name: bytes) -> str:
-    value = headers.get(name)
-    return "" if value is None else value.decode("latin-1")
-
-
 def _deadline_ns(headers: RawHeaders) -> int:
     """When the answer must be there, from now that the headers are; 0 for no deadline."""
     if _TIMEOUT not in headers:
         return 0
-    return header_deadline_ns(_text(headers, _TIMEOUT), time.monotonic_ns())
+    return header_deadline_ns(text_of(headers, _TIMEOUT), time.monotonic_ns())
 
 
-def _fields(answer: Answer) -> list[tuple[bytes, bytes]]:
+def _fields(answer: Answer) -> list[Header]:
     if answer.json_length is None:
-        return [_JSON]
+        return [JSON_TYPE]
     return [(_LENGTH, b"%d" % answer.json_length), _OCTETS]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 import sys
 
 import pytest
@@ -32,7 +34,9 @@ class Fleet(Gateway):
 
     def __init__(self, program: str, count: int = 2, silence: float = 60.0) -> None:
         super().__init__()
-        self.fleet = FrontendFleet([sys.executable, "-c", program, self.path], {}, count, silence)
+        self.replaced: list[str] = []
+        command = [sys.executable, "-c", program, self.path]
+        self.fleet = FrontendFleet(command, {}, count, silence, self.replaced.append)
         self.door._came, self.door._went = self.fleet.came, self.fleet.went
 
     @property
@@ -70,6 +74,18 @@ async def test_one_that_dies_is_replaced_and_the_other_is_left_alone():
 
         await until(lambda: len(made.pids) == 2 and doomed not in made.pids)
         assert other in made.pids
+        assert made.replaced == ["signal"]
+
+
+async def test_one_that_is_silent_is_killed_and_counted_as_hung():
+    async with running(COMES, count=1, silence=0.2) as made:
+        await made.fleet.start(60)
+        (doomed,) = made.pids
+        os.kill(doomed, signal.SIGSTOP)
+
+        await until(lambda: made.pids and doomed not in made.pids)
+
+        assert made.replaced[0] == "hung"
 
 
 async def test_a_frontend_that_cannot_start_fails_the_start_with_how_it_ended():

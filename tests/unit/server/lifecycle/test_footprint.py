@@ -10,6 +10,7 @@ from server.lifecycle.footprint import (
     Footprint,
     estimate,
     free_memory,
+    memory_limit,
     private_memory,
     refusal,
 )
@@ -66,8 +67,17 @@ def test_no_limit_reads_max(machine):
     assert free_memory(machine, machine) == 2048 * 1024
 
 
+def test_the_limit_is_the_machines_memory_or_the_containers_where_that_is_less(tmp_path):
+    (tmp_path / "meminfo").write_text("MemTotal: 4096 kB\nMemAvailable: 1 kB\n")
+    assert memory_limit(tmp_path, tmp_path) == 4096 * 1024
+
+    (tmp_path / "memory.max").write_text("1000000\n")
+    assert memory_limit(tmp_path, tmp_path) == 1_000_000
+
+
 def test_a_machine_that_does_not_tell_is_not_guessed_at(tmp_path):
     assert free_memory(tmp_path, tmp_path) is None
+    assert memory_limit(tmp_path, tmp_path) is None
 
 
 def test_private_memory_of_this_process_is_told_and_of_a_gone_one_is_not(tmp_path):

@@ -58,6 +58,7 @@ def test_a_ready_load_and_its_workers_are_told(world):
     assert world.sample("underway_version_warm_up_seconds", device="cuda:0") == 0.25
     assert world.sample("underway_workers") == 1
     assert world.sample("underway_worker_start_time_seconds", worker="0") == 100.0 + os.getpid()
+    assert world.sample("underway_worker_cpu_seconds_total", worker="0") > 0
     resident = world.sample("underway_worker_resident_memory_bytes", worker="0")
     proportional = world.sample("underway_worker_proportional_memory_bytes", worker="0")
     assert 0 < proportional <= resident

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from server.telemetry.host import Host, HostReader
+import os
+
+from server.telemetry.host import Host, HostReader, cpu_seconds_of
 
 MEMINFO = "MemTotal: 1000 kB\nMemFree: 10 kB\nMemAvailable: 400 kB\nHugePages_Total: 0\n"
 
@@ -19,3 +21,12 @@ def test_cpu_time_is_that_since_the_last_look_and_memory_what_cannot_be_had(tmp_
 
 def test_a_kernel_that_does_not_tell_has_no_figures(tmp_path):
     assert HostReader(tmp_path).read() == Host(None, None, None)
+
+
+def test_cpu_time_of_a_process_is_its_own_and_the_kernels_whatever_its_name(tmp_path):
+    (tmp_path / "7").mkdir()
+    before = "7 (a) b (c) S 1 7 7 0 -1 0 0 0 0 0"
+    (tmp_path / "7/stat").write_text(f"{before} 300 50 0 0 20 0 1 0 5 6 7\n")
+
+    assert cpu_seconds_of(7, tmp_path) == 350 / os.sysconf("SC_CLK_TCK")
+    assert cpu_seconds_of(8, tmp_path) is None

@@ -79,7 +79,16 @@ def test_a_failure_is_counted_with_the_phase_it_happened_in(meter, registry, sta
     labels = {"model": "m", "phase": phase}
     of_memory = {**labels, "reason": "memory"}
     assert registry.get_sample_value("underway_load_failures_total", of_memory) == 1
-    assert registry.get_sample_value("underway_swap_phase_seconds_count", labels) is None
+    assert not registry.get_sample_value("underway_swap_phase_seconds_count", labels)
+
+
+def test_failures_and_changes_are_counted_from_zero_once_a_model_is_loaded(meter, registry):
+    go(meter, "NEW", "LOADING")
+
+    value = registry.get_sample_value
+    labels = {"model": "m", "phase": "load", "reason": "artifact"}
+    assert value("underway_load_failures_total", labels) == 0
+    assert value("underway_versions_changed_in_place_total", {"model": "m"}) == 0
 
 
 def test_a_version_that_was_written_over_is_counted(meter, registry):

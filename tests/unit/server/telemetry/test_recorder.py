@@ -161,7 +161,8 @@ def test_names_from_outside_never_become_labels(world):
     world.recorders.add(1, Report(unknown=unknown.take()))
 
     text = generate_latest(world.registry).decode()
-    lines = [line for line in text.splitlines() if "NOT_FOUND" in line]
+    counted = (line for line in text.splitlines() if not line.endswith(" 0.0"))
+    lines = [line for line in counted if "NOT_FOUND" in line]
     assert lines == [
         'underway_requests_total{model="_unknown",outcome="NOT_FOUND",protocol="rest",'
         'runtime="",version=""} 3.0'
@@ -206,6 +207,21 @@ def test_restarts_of_workers_are_counted_by_reason(world):
     world.recorders.restarted("m", 1, "signal")
 
     assert world.sample("underway_worker_restarts_total", reason="signal") == 2
+
+
+def test_restarts_of_frontends_are_counted_by_reason(world):
+    world.recorders.frontend_restarted("hung")
+
+    name = "underway_frontend_restarts_total"
+    assert world.registry.get_sample_value(name, {"reason": "hung"}) == 1
+    assert world.registry.get_sample_value(name, {"reason": "exit"}) == 0
+
+
+def test_what_may_go_wrong_is_counted_from_zero(world):
+    for reason in ("hung", "signal", "exit"):
+        assert world.sample("underway_worker_restarts_total", reason=reason) == 0
+    for reason in ("rows", "bytes", "model_rows", "model_bytes", "worker", "queue"):
+        assert world.sample("underway_requests_rejected_total", reason=reason) == 0
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,118 @@
+"""Envoy's configuration for one frontend: two ports, one application, bounds for clients.
+
+The fields are those of Envoy's v3 API (`config.bootstrap.v3.Bootstrap` and what it holds).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+JsonObject = Mapping[str, object]
+
+STAT_PREFIX = "clients"
+"""Under this name Envoy counts what clients do."""
+
+HEAD_KIB = 64
+HEAD_TIMEOUT = "20s"
+IDLE_TIMEOUT = "75s"
+"""As on the door without Envoy: the most a head may have and take, and how long a connection
+without requests stays.
+"""
+
+_STREAMS_PER_CONNECTION = 1024
+_STREAM_WINDOW = 2**20
+_CONNECTION_WINDOW = 16 * 2**20
+_TYPES = "type.googleapis.com/envoy."
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where to listen; `host` is a numerical address."""
+
+    host: str
+    http_port: int
+    grpc_port: int
+
+
+def bootstrap(
+    at: Listening, admin: Path, application: Sequence[JsonObject], max_connections: int
+) -> JsonObject:
+    """All of it; `application` are the HTTP filters that answer."""
+    return {
+        # Only this user can reach it: the folder is private.
+        "admin": {"address": {"pipe": {"path": str(admin), "mode": 0o600}}},
+        "static_resources": {"listeners": [_listener(at, application)]},
+        "overload_manager": {
+            "resource_monitors": [
+                {
+                    "name": "envoy.resource_monitors.global_downstream_max_connections",
+                    "typed_config": {
+                        "@type": _TYPES + "extensions.resource_monitors."
+                        "downstream_connections.v3.DownstreamConnectionsConfig",
+                        "max_active_downstream_connections": max_connections,
+                    },
+                }
+            ]
+        },
+    }
+
+
+def _listener(at: Listening, application: Sequence[JsonObject]) -> JsonObject:
+    # One listener with two addresses: two would each load the application.
+    return {
+        "name": "clients",
+        "address": _address(at.host, at.http_port),
+        "additional_addresses": [{"address": _address(at.host, at.grpc_port)}],
+        "enable_reuse_port": True,
+        "filter_chains": [
+            {
+                "filters": [
+                    {
+                        "name": "envoy.filters.network.http_connection_manager",
+                        "typed_config": _connections(application),
+                    }
+                ]
+            }
+        ],
+    }
+
+
+def _address(host: str, port: int) -> JsonObject:
+    return {"socket_address": {"address": host, "port_value": port}}
+
+
+def _connections(application: Sequence[JsonObject]) -> JsonObject:
+    return {
+        "@type": _TYPES
+        + "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": STAT_PREFIX,
+        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"]}]},
+        "http_filters": list(application),
+        "generate_request_id": False,
+        "server_header_transformation": "PASS_THROUGH",
+        # No header from outside is believed about who asks.
+        "use_remote_address": True,
+        "skip_xff_append": True,
+        "max_request_headers_kb": HEAD_KIB,
+        "request_headers_timeout": HEAD_TIMEOUT,
+        # A stream may be idle for as long as its client likes, and a model may take its time.
+        "stream_idle_timeout": "0s",
+        "common_http_protocol_options": {"idle_timeout": IDLE_TIMEOUT},
+        "http_protocol_options": {
+            "accept_http_10": True,
+            "default_host_for_http_10": "localhost",
+        },
+        "http2_protocol_options": {
+            "max_concurrent_streams": _STREAMS_PER_CONNECTION,
+            "initial_stream_window_size": _STREAM_WINDOW,
+            "initial_connection_window_size": _CONNECTION_WINDOW,
+            # Notice clients that vanished.
+            "connection_keepalive": {"interval": "60s", "timeout": "20s"},
+        },
+        "local_reply_config": {
+            # What Envoy refuses by itself it refuses in the one shape of all errors.
+            "body_format": {"json_format": {"error": "%LOCAL_REPLY_BODY%"}},
+        },
+    }

@@ -1,0 +1,55 @@
+"""Envoy's configuration says what the documentation promises."""
+
+from pathlib import Path
+
+import pytest
+
+from server.hosting.envoy_config import Listening, bootstrap
+
+FILTERS = [{"name": "application"}]
+
+
+@pytest.fixture
+def config():
+    return bootstrap(Listening("::1", 8000, 8001), Path("/x/admin.sock"), FILTERS, 1000)
+
+
+def _connections(config):
+    (listener,) = config["static_resources"]["listeners"]
+    (chain,) = listener["filter_chains"]
+    (manager,) = chain["filters"]
+    return manager["typed_config"]
+
+
+def test_one_listener_has_both_ports_and_loads_the_application_once(config):
+    (listener,) = config["static_resources"]["listeners"]
+    places = [listener["address"], *(one["address"] for one in listener["additional_addresses"])]
+    assert [
+        (p["socket_address"]["address"], p["socket_address"]["port_value"]) for p in places
+    ] == [
+        ("::1", 8000),
+        ("::1", 8001),
+    ]
+    assert listener["enable_reuse_port"]
+    assert _connections(config)["http_filters"] == FILTERS
+
+
+def test_the_admin_interface_is_a_socket_for_this_user_only(config):
+    assert config["admin"]["address"] == {"pipe": {"path": "/x/admin.sock", "mode": 0o600}}
+
+
+def test_what_clients_may_do_is_bounded(config):
+    (monitor,) = config["overload_manager"]["resource_monitors"]
+    assert monitor["typed_config"]["max_active_downstream_connections"] == 1000
+    connections = _connections(config)
+    assert (connections["max_request_headers_kb"], connections["request_headers_timeout"]) == (
+        64,
+        "20s",
+    )
+    assert connections["http2_protocol_options"]["max_concurrent_streams"] == 1024
+
+
+def test_no_header_is_believed_about_who_asks_and_none_says_what_answers(config):
+    connections = _connections(config)
+    assert connections["use_remote_address"]
+    assert connections["server_header_transformation"] == "PASS_THROUGH"
