@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,10 +30,8 @@ PHONE = {"width": 360, "height": 740}
 
 
 @pytest.fixture(scope="module")
-def root(demo_repository, tmp_path_factory) -> Path:
+def root(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("console") / "models"
-    for model in FORMATS:
-        shutil.copytree(demo_repository / model, folder / model)
     add_echo(folder, "says", inputs=TEXT)
     add_echo(folder, "turns", versions=(1,), labels={"stable": 1})
     add_echo(folder, "broken", options={"fail_load": MARKUP})
@@ -48,21 +46,34 @@ def chromium():
 
 @pytest.fixture(scope="module")
 def at(chromium, root) -> Iterator[ServerProcess]:
-    with serving(root, arguments=(*FAST, "--frontends", "1", "--load-retries", "0")) as server:
+    """Two frontends: what is tried is answered by the gateway's own part of the data plane."""
+    with serving(root, arguments=(*FAST, "--frontends", "2", "--load-retries", "0")) as server:
         yield server
+
+
+@contextmanager
+def looking(chromium, server: ServerProcess) -> Iterator[Console]:
+    """A page that is looked at: nothing leaves its origin, and nothing is complained of."""
+    context = chromium.new_context(reduced_motion="reduce")
+    shown = Console(context.new_page(), server)
+    yield shown
+    context.close()
+    within = (f"{shown.origin}/", "data:", "blob:")
+    assert [url for url in shown.asked if not url.startswith(within)] == []
+    assert shown.complaints == []
 
 
 @pytest.fixture
 def console(chromium, at) -> Iterator[Console]:
-    context = chromium.new_context(reduced_motion="reduce")
-    shown = Console(context.new_page(), at)
-    yield shown
-    context.close()
-    # Whatever a test does: nothing leaves the page's origin, and nothing is complained of.
-    assert [
-        url for url in shown.asked if not url.startswith((shown.origin, "data:", "blob:"))
-    ] == []
-    assert shown.complaints == []
+    with looking(chromium, at) as shown:
+        yield shown
+
+
+@pytest.fixture
+def digits(chromium, demo_server) -> Iterator[Console]:
+    """The same at the server of the demo models, which is only asked things."""
+    with looking(chromium, demo_server) as shown:
+        yield shown
 
 
 @pytest.fixture(scope="module")
@@ -118,17 +129,17 @@ def test_a_reason_that_holds_markup_is_shown_as_text(console):
 
 
 @pytest.mark.parametrize("model", FORMATS)
-def test_a_real_digit_is_recognised_in_each_format(console, demo_repository, model):
+def test_a_real_digit_is_recognised_in_each_format(digits, demo_repository, model):
     sample = digits_sample(demo_repository)
     pixels = [round(value * 255) for value in sample["image"]]
     image = grey_png(pixels, 8)
-    page = console.open(model).page
+    page = digits.open(model).page
 
     page.get_by_label("Choose a file").set_input_files(
         {"name": "digit.png", "mimeType": "image/png", "buffer": image}
     )
     page.get_by_text("digit.png is loaded").wait_for()
-    said = console.run("class")
+    said = digits.run("class")
 
     assert f"class {sample['label']}" in said
     answer = page.locator(".result")
@@ -137,8 +148,8 @@ def test_a_real_digit_is_recognised_in_each_format(console, demo_repository, mod
     assert {"decode", "queue", "compute", "encode"} <= set(answer.locator("dt").all_inner_texts())
 
 
-def test_a_digit_is_drawn_with_the_pointer(console):
-    page = console.open("digits-onnx").page
+def test_a_digit_is_drawn_with_the_pointer(digits):
+    page = digits.open("digits-onnx").page
     paper = page.get_by_role("application")
     paper.scroll_into_view_if_needed()
     box = paper.bounding_box()
@@ -152,11 +163,11 @@ def test_a_digit_is_drawn_with_the_pointer(console):
         page.mouse.move(*point, steps=4)
     page.mouse.up()
 
-    assert "class 0" in console.run("class")
+    assert "class 0" in digits.run("class")
 
 
-def test_a_digit_is_drawn_with_the_keyboard(console):
-    page = console.open("digits-onnx").page
+def test_a_digit_is_drawn_with_the_keyboard(digits):
+    page = digits.open("digits-onnx").page
     page.get_by_role("application").focus()
     for key in ("ArrowUp",) * 4:
         page.keyboard.press(key)
@@ -165,7 +176,7 @@ def test_a_digit_is_drawn_with_the_keyboard(console):
         page.keyboard.press("ArrowDown")
 
     page.get_by_text("row 8, column 5, set").wait_for(state="attached")
-    assert "class 1" in console.run("class")
+    assert "class 1" in digits.run("class")
 
     page.get_by_role("application").focus()
     page.keyboard.press("Delete")
@@ -242,12 +253,11 @@ def test_where_control_is_off_the_page_says_so_and_how_to_have_it(console):
 
 def test_where_control_is_explicit_models_are_unloaded_and_loaded(chromium, tmp_path):
     add_echo(tmp_path, "mine")
-    flags = (*FAST, "--model-control", "explicit", "--load-model", "mine", "--frontends", "2")
+    flags = (*FAST, "--model-control", "explicit", "--load-model", "mine", "--frontends", "1")
     with serving(tmp_path, arguments=flags) as server:
         context = chromium.new_context()
         console = Console(context.new_page(), server).open("mine")
         page = console.page
-        # Several frontends: what is tried is answered by the gateway's own part of the data plane.
         console.run("answered")
 
         page.get_by_role("button", name="Unload").click()
@@ -279,7 +289,7 @@ def test_a_page_of_another_origin_cannot_act_through_the_browser(chromium, at, o
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_serious_fault(chromium, at, scheme):
+def test_axe_finds_no_serious_fault(chromium, at, demo_server, scheme):
     if not AXE.exists():
         pytest.skip("there is no axe-core: `make test` fetches it where there is npm")
     # Only what puts axe-core into the page is let past its policy.
@@ -288,22 +298,24 @@ def test_axe_finds_no_serious_fault(chromium, at, scheme):
     assert console.faults() == []
     console.move_to("broken")
     assert console.faults() == []
-    console.move_to("digits-onnx")
-    console.run("class")
-    assert console.faults() == []
-    console.page.get_by_role("button", name="Roll back").click()
-    assert console.faults() == []
+    digits = Console(context.new_page(), demo_server).open("digits-onnx")
+    digits.run("class")
+    assert digits.faults() == []
+    digits.page.get_by_role("button", name="Roll back").click()
+    assert digits.faults() == []
     context.close()
 
 
-def test_a_phone_scrolls_in_one_direction_only(chromium, at):
+def test_a_phone_scrolls_in_one_direction_only(chromium, at, demo_server):
     context = chromium.new_context(viewport=PHONE, has_touch=True, is_mobile=True)
     console = Console(context.new_page(), at).open()
     width = "document.documentElement.scrollWidth"
     assert console.page.evaluate(width) == PHONE["width"]
-    for model in ("digits-onnx", "says", "broken"):
+    for model in ("turns", "says", "broken"):
         console.move_to(model)
         assert console.page.evaluate(width) == PHONE["width"], model
+    digits = Console(context.new_page(), demo_server).open("digits-onnx")
+    assert digits.page.evaluate(width) == PHONE["width"]
     context.close()
 
 
