@@ -95,7 +95,7 @@ class FrontendsOutside:
         if self._fleet is not None:
             await self._fleet.stop(self._settings.drain_timeout)
         self._door.close()
-        self._own.close()
+        await self._own.close()
         for sock in self._ports:
             sock.close()
 

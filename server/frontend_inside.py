@@ -56,7 +56,7 @@ class FrontendInside:
     async def stop(self) -> None:
         """Finish what is in flight."""
         await asyncio.gather(self._rest.stop(), self._grpc.stop(self._settings.drain_timeout))
-        self._core.close()
+        await self._core.close()
 
 
 def listen(setting: str, port: int, bind: Callable[[], Bound]) -> Bound:

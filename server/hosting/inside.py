@@ -16,8 +16,10 @@ class CoreInside:
         self._link = DirectLink(publisher, welcome.number)
         core = FrontendCore(welcome, self._link.tell)
         self.data: ServingDataPlane = core.data
-        self._link.attach(core.table, core.join)
+        self._link.attach(core.table, core.join, core.observe)
+        self._flush = core.flush
 
-    def close(self) -> None:
-        """Let go of all loads and workers."""
+    async def close(self) -> None:
+        """Let go of all loads and workers, once what is to be told of requests is sent."""
+        await self._flush()
         self._link.close()
