@@ -20,6 +20,9 @@ MARK = b"x-underway-console"
 """A header that the console's page sends along. Browsers let pages of other origins send it only
 where the server allows that, which this one never does."""
 
+_GUARDED = ("/v2/", "/console")
+"""Not metrics and probes, which monitoring asks for by whatever name it has for this machine."""
+
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -34,7 +37,7 @@ class OperatorGuard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or refuse it."""
         refusal = ""
-        if scope["type"] == "http" and scope["path"] != "/metrics":
+        if scope["type"] == "http" and scope["path"].startswith(_GUARDED):
             refusal = refused(scope["method"], Headers(scope=scope), self._loopback)
         if refusal:
             await error_response(403, refusal)(scope, receive, send)

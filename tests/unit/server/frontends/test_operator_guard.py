@@ -97,13 +97,13 @@ async def test_a_refusal_has_the_shape_of_all_refusals_and_metrics_are_for_every
         return PlainTextResponse("done")
 
     app = Starlette(
-        routes=[Route(path, answer, methods=["GET", "POST"]) for path in ("/x", "/metrics")]
+        routes=[Route(path, answer, methods=["GET", "POST"]) for path in ("/v2/x", "/metrics")]
     )
     transport = httpx.ASGITransport(OperatorGuard(app, "127.0.0.1"))
     async with httpx.AsyncClient(transport=transport, base_url=f"http://{HERE}") as client:
-        refusal = await client.post("/x", headers={"origin": "http://elsewhere"})
+        refusal = await client.post("/v2/x", headers={"origin": "http://elsewhere"})
         assert (refusal.status_code, list(refusal.json())) == (403, ["error"])
-        assert (await client.post("/x")).text == "done"
+        assert (await client.post("/v2/x")).text == "done"
         foreign = {"host": "prometheus.example"}
         assert (await client.get("/metrics", headers=foreign)).text == "done"
-        assert (await client.get("/x", headers=foreign)).status_code == 403
+        assert (await client.get("/v2/x", headers=foreign)).status_code == 403
