@@ -23,6 +23,7 @@ demo: $(VENV)/.demo ## Build the demo models, serve them, and print examples to 
 test: $(VENV)/.loadtests .venvs/clients/.ready .venvs/onnx/.ready .venvs/deploy/.ready .venvs/stores/.ready ## Set up everything and run the tests
 	@tests/e2e/fetch_libb64.sh $(CURDIR)/.venvs/clients/lib
 	@tests/e2e/fetch_prometheus.sh $(CURDIR)/.venvs/prometheus
+	@tests/e2e/fetch_browser.sh $(CURDIR)/.venvs/axe
 	@$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 check: $(VENV)/.dev ## Formatting, lint, types, import directions, generated files
