@@ -49,7 +49,7 @@ class StoreProcess:
             [*self._command, *flags], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             env=self._environment,
         )  # fmt: skip
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 150
         while True:
             assert self._process.poll() is None, f"{self._command[0]} ended"
             assert time.monotonic() < deadline, f"{self._command[0]} does not listen"
@@ -68,8 +68,8 @@ class StoreProcess:
 @contextlib.contextmanager
 def running(store: StoreProcess) -> Iterator[StoreProcess]:
     """`store` started, and stopped at the end."""
-    store.start()
     try:
+        store.start()
         yield store
     finally:
         store.stop()
