@@ -20,7 +20,7 @@ help: ## Show this list
 demo: $(VENV)/.demo ## Build the demo models, serve them, and print examples to try
 	@$(BIN)/underway demo $(DEMO) --serve
 
-test: $(VENV)/.loadtests .venvs/clients/.ready .venvs/onnx/.ready .venvs/deploy/.ready ## Set up everything and run the tests
+test: $(VENV)/.loadtests .venvs/clients/.ready .venvs/onnx/.ready .venvs/deploy/.ready .venvs/stores/.ready ## Set up everything and run the tests
 	@tests/e2e/fetch_libb64.sh $(CURDIR)/.venvs/clients/lib
 	@tests/e2e/fetch_prometheus.sh $(CURDIR)/.venvs/prometheus
 	@tests/e2e/fetch_browser.sh $(CURDIR)/.venvs/axe
@@ -77,7 +77,7 @@ $(VENV)/.demo: pyproject.toml requirements/constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.dev: $(VENV)/.demo
 	@echo "Installing the tools for tests ..."
-	@$(BIN)/python -m pip install $(PIP_FLAGS) -c requirements/constraints.txt -e '.[server,tracing,envoy,torch,tensorflow,onnx,demo,dev]'
+	@$(BIN)/python -m pip install $(PIP_FLAGS) -c requirements/constraints.txt -e '.[server,tracing,envoy,torch,tensorflow,onnx,demo,dev,s3,gcs,azure]'
 	@touch $@
 
 $(VENV)/.loadtests: $(VENV)/.dev

@@ -45,6 +45,7 @@ from server.repository.watcher import RepositoryWatcher
 from server.routing.messages import Bounds, Welcome
 from server.routing.publisher import Publisher
 from server.stopping import Stopping
+from server.stores import open_repositories
 from server.supply import Supply
 from server.switches import Switches
 from server.telemetry.compat import MetricsCompat
@@ -118,9 +119,11 @@ class Gateway:
         self._publisher = Publisher(recorders.add)
         self._lag = LagMeter(recorders.late)
         served = served_set(settings)
+        roots, self._cache = open_repositories(settings, observation.repositories)
         self._supply = Supply(
-            settings.model_repositories, available_cpus(), settings.quiet_period, meter,
+            roots, available_cpus(), settings.quiet_period, meter,
             served=served, batching=batching_defaults(settings),
+            repositories=observation.repositories,
         )  # fmt: skip
         self._zygotes = Zygotes(settings.runtime_pythons, IMPORT_TIMEOUT)
         pool_limits = _pool_limits(settings)
@@ -233,6 +236,7 @@ class Gateway:
 
     def _take_up(self, listing: RepositoryListing) -> None:
         """What a new look at the repositories leads to."""
+        self._supply.release(self._manager)
         if self._settings.model_control is ModelControl.EXPLICIT:
             self._supply.note(listing)
         else:
@@ -264,6 +268,8 @@ class Gateway:
         await self._metrics.stop()
         self._loop_watch.stop()
         await self._lag.stop()
+        if self._cache is not None:
+            self._cache.close()
         log.info("stopped")
 
 
@@ -305,7 +311,8 @@ def _set_aside_garbage() -> None:
 def _watched(settings: Settings) -> list[Path]:
     """The folders in which a change is worth a look, beside those of models."""
     file = settings.model_config_file
-    return [*settings.model_repositories, *([file.absolute().parent] if file is not None else [])]
+    folders = [where for where in settings.model_repositories if isinstance(where, Path)]
+    return [*folders, *([file.absolute().parent] if file is not None else [])]
 
 
 def _pool_limits(settings: Settings) -> PoolLimits:

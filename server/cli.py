@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from server.cli_doctor import doctor_command
 from server.cli_models import models
 from server.cli_publish import publish
 from server.config import MIB, ConfigError, FrontendKind, ModelControl, Settings, read_config_file
+from server.repository.errors import RepositoryError
+from server.repository.store_url import StoreUrl, parse_location
 from server.telemetry.compat import MetricsCompat
 from server.telemetry.logs import FORMATS, LEVELS
 from server.telemetry.observers import can_trace, endpoint_variable
@@ -29,7 +32,8 @@ SERVE_SETTINGS = (
     "busy_timeout", "server_timing", "metrics_compat",
     "log_level", "log_format", "access_log_rate", "runtime_python", "model_config_file",
     "model_name", "model_base_path", "reload_folder", "allow_labels_of_unavailable_versions",
-    "enable_batching", "batching_parameters_file",
+    "enable_batching", "batching_parameters_file", "model_cache",
+    "model_cache_bytes",
 )  # fmt: skip
 
 SWITCH_INTERVAL = 0.0005
@@ -37,6 +41,16 @@ SWITCH_INTERVAL = 0.0005
 
 
 Command = TypeVar("Command", bound=Callable[..., None])
+
+
+class _Location(click.types.StringParamType):
+    """A folder, or the URL of an object store; both in a list that `:` separates."""
+
+    name = "dir or url"
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        """The parts of an environment variable: the colon of `s3://` separates nothing."""
+        return re.split(r":(?!//)", rv)
 
 
 def _setting(name: str, help_text: str, **extra: Any) -> Callable[[Command], Command]:
@@ -75,8 +89,13 @@ def main() -> None:
 
 
 @main.command()
-@_setting("model-repository", "Folder of models: DIR/MODEL/VERSION/artifact. May be repeated.",
-          multiple=True, type=click.Path(path_type=Path))  # fmt: skip
+@_setting("model-repository", "Folder of models, DIR/MODEL/VERSION/artifact, or an object store: "
+          "s3://BUCKET/PREFIX, gs:// or az://. May be repeated.",
+          multiple=True, type=_Location())  # fmt: skip
+@_setting("model-cache", "Folder for versions from object stores, this server's alone; unless "
+          "given, in the user's cache folder.", type=click.Path(path_type=Path))  # fmt: skip
+@_setting("model-cache-bytes", "What may lie in it; the versions longest out of use make room.",
+          default=50 * 1024 * MIB, type=int)  # fmt: skip
 @_setting("model-config-file", "TensorFlow Serving's file of models, each with its base path; "
           "followed while the server runs.", type=click.Path(path_type=Path))  # fmt: skip
 @_setting("model-base-path", "Folder of the versions of one model, in place of such a file.",
@@ -205,7 +224,7 @@ def _settings(options: dict[str, Any]) -> Settings:
         if not separator or not path:
             raise ConfigError(f"runtime-python: expected NAME=PATH, got '{pair}'")
         pythons[name] = path
-    repositories = tuple(options.pop("model_repository"))
+    repositories = tuple(map(_location, options.pop("model_repository")))
     return Settings(
         repositories,
         runtime_pythons=pythons,
@@ -220,6 +239,13 @@ def _settings(options: dict[str, Any]) -> Settings:
         tracing=_traces_are_wanted(),
         **options,
     )
+
+
+def _location(text: str) -> Path | StoreUrl:
+    try:
+        return parse_location(text)
+    except RepositoryError as error:
+        raise ConfigError(f"model-repository: {error.reason}") from None
 
 
 def _traces_are_wanted() -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from server.repository.names import NAME_RULE, is_model_name
 from server.repository.plain_yaml import PlainYamlError, load
+from server.repository.store_url import StoreUrl
 from server.telemetry.compat import MetricsCompat
 
 MIB = 2**20
@@ -54,7 +56,7 @@ class Settings:
     OpenTelemetry's own variables, which its library reads, tell where traces go.
     """
 
-    model_repositories: tuple[Path, ...]
+    model_repositories: tuple[Path | StoreUrl, ...]
     host: str = "127.0.0.1"
     http_port: int = 8000
     grpc_port: int = 8001
@@ -94,11 +96,22 @@ class Settings:
     allow_labels_of_unavailable_versions: bool = False
     enable_batching: bool = False
     batching_parameters_file: Path | None = None
+    model_cache: Path | None = None
+    model_cache_bytes: int = 50 * 1024 * MIB
 
     @property
     def has_model_config(self) -> bool:
         """Whether models are named one by one, beside those of model repositories."""
         return self.model_config_file is not None or self.model_base_path is not None
+
+    @property
+    def model_cache_folder(self) -> Path:
+        """Where versions from object stores are kept: as given, else in the user's cache folder."""
+        if self.model_cache is not None:
+            return self.model_cache
+        given = os.environ.get("XDG_CACHE_HOME", "")
+        cache = Path(given) if given.startswith("/") else Path.home() / ".cache"
+        return cache / "underway" / "models"
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, naming the setting."""
@@ -109,7 +122,7 @@ class Settings:
             )
         self._check_model_config()
         for folder in self.model_repositories:
-            if not folder.is_dir():
+            if isinstance(folder, Path) and not folder.is_dir():
                 raise ConfigError(f"model-repository: '{folder}' is not a folder")
         if not self.host:
             # To a socket, no address is every address.
@@ -125,6 +138,8 @@ class Settings:
             raise ConfigError(
                 f"frontends: expected 1 to {MAX_FRONTENDS}, or 0 to go by the number of CPUs"
             )
+        if self.model_cache_bytes < MIB:
+            raise ConfigError(f"model-cache-bytes: expected {MIB} or more")
         if self.load_retries < 0:
             raise ConfigError("load-retries: expected 0 or more")
         for name in _NOT_BELOW_ZERO:
@@ -259,7 +274,7 @@ def _pythons(runtimes: object) -> list[str]:
 
 _KINDS: Mapping[str, type] = {item.name: type(item.default) for item in fields(Settings)}
 _LISTS = ("model_repository", "load_model", "required_model", "runtime_python", "reload_folder")
-_PATHS = ("model_config_file", "model_base_path", "batching_parameters_file")
+_PATHS = ("model_config_file", "model_base_path", "batching_parameters_file", "model_cache")
 _WORDS: Mapping[type, str] = {
     str: "a text", int: "a whole number", float: "a number", bool: "true or false",
 }  # fmt: skip

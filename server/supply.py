@@ -19,10 +19,12 @@ from server.repository.batching_defaults import BatchingDefaults
 from server.repository.errors import RepositoryError
 from server.repository.listing import ModelEntry, RepositoryListing
 from server.repository.local import ScanMemory, is_unchanged, locate, scan, verify_version
+from server.repository.mirror import Mirror
 from server.repository.served_set import ServedSet
 from server.repository.settings import ModelSettings
 from server.repository.triton_config import parse_triton_json
 from server.telemetry.lifecycle import LifecycleMeter
+from server.telemetry.repositories import RepositoryMeter
 from server.workers.worker import LoadError
 
 log = structlog.get_logger()
@@ -36,20 +38,22 @@ class Supply:
 
     def __init__(
         self,
-        roots: Sequence[Path],
+        roots: Sequence[Path | Mirror],
         cpus: int,
         quiet_period: float,
         meter: LifecycleMeter,
         *,
         served: ServedSet | None = None,
         batching: BatchingDefaults | None = None,
+        repositories: RepositoryMeter | None = None,
     ) -> None:
-        self._roots = roots
+        self._roots = tuple(roots)
         self._cpus = cpus
         self._quiet_period = quiet_period
         self._meter = meter
         self._served = served or ServedSet()
         self._batching = batching
+        self._repositories = repositories
         self._trouble = ""
         self._memory = ScanMemory()
         self._listing = RepositoryListing({})
@@ -86,6 +90,16 @@ class Supply:
         """Remember what is there without loading any of it."""
         self._say_what_is_passed_over(listing)
         self._listing = listing
+        if self._repositories is not None:
+            for number in range(1, len(self._roots) + 1):
+                self._repositories.looked(number, number not in listing.unreachable)
+
+    def release(self, manager: LifecycleManager) -> None:
+        """Let caches remove the versions that `manager` has no load of."""
+        in_use = {(load.settings.name, load.version) for load in manager.versions()}
+        for root in self._roots:
+            if isinstance(root, Mirror):
+                root.keep_only(in_use)
 
     def announce(self, listing: RepositoryListing, manager: LifecycleManager) -> None:
         """Tell `manager` what the repositories hold now; what is gone from them is withdrawn.
@@ -93,12 +107,17 @@ class Supply:
         A repository that cannot be reached withdraws nothing.
         """
         gone = set(self._listing.models) - set(listing.models)
+        back = set(self._listing.unreachable) - set(listing.unreachable)
         self.note(listing)
         for name in gone:
             log.info("model removed from its repository", model=name)
             manager.remove(name, REPOSITORY)
         for entry in listing.models.values():
             self._offer(entry, entry.settings, manager, REPOSITORY)
+            if reason := listing.unreachable.get(entry.repository):
+                manager.complain(entry.name, f"what it serves stays: {reason}", expected=True)
+            if entry.repository in back and entry.mirrored:
+                manager.retry(entry.name)  # what could not be fetched meanwhile
         self._look_for_changes_in_place(manager)
         self._forget_what_is_gone(manager)
 
@@ -134,18 +153,33 @@ class Supply:
             raise LoadError("its model is no longer in a model repository", "artifact")
         if entry.settings is not None and entry.settings.origin != settings.origin:
             raise LoadError("its model comes from another folder by now", "artifact")
+        mirror = self._mirror_of(entry)
         try:
+            if mirror is not None:
+                mirror.fetch(entry.name, version)
             artifact = locate(replace(entry, settings=settings, error=""), version)
             if reason := verify_version(entry, version):
+                if mirror is not None:
+                    mirror.discard(entry.name, version)
                 raise LoadError(reason, "artifact")
         except RepositoryError as error:
             raise LoadError(error.reason, "artifact") from None
-        self._loaded[settings.name, version] = entry.fingerprints.get(version, "")
+        mark = entry.fingerprints.get(version, "")
+        self._loaded[settings.name, version] = mark
+
+        def unchanged() -> bool:
+            if mirror is not None:
+                return mirror.holds(entry.name, version, mark)
+            return is_unchanged(entry, version)
+
         spec = spec_of(settings, version, artifact, self._cpus, entry)
         return Supplied(
-            spec, devices_of(settings), entry.sizes.get(version, 0),
-            unchanged=lambda: is_unchanged(entry, version),
-        )  # fmt: skip
+            spec, devices_of(settings), entry.sizes.get(version, 0), unchanged=unchanged
+        )
+
+    def _mirror_of(self, entry: ModelEntry) -> Mirror | None:
+        root = self._roots[entry.repository - 1] if entry.mirrored else None
+        return root if isinstance(root, Mirror) else None
 
     def _offer(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from server import envoy_process
 from server.config import ConfigError, FrontendKind, Settings
@@ -14,10 +15,12 @@ from server.doctor.interpreters import Need
 from server.doctor.machine import check_machine, read_machine
 from server.doctor.ports import check_port
 from server.doctor.repository import Health, Served
+from server.doctor.store import check_store
 from server.lifecycle.footprint import MIB
 from server.model_config import batching_defaults, served_set
 from server.repository.errors import RepositoryError
 from server.repository.served import ServedModel
+from server.repository.store_url import StoreUrl
 
 FRAMEWORKS = ("torchscript", "savedmodel", "onnx")
 """The runtimes that need a framework."""
@@ -86,10 +89,18 @@ def _ports(settings: Settings) -> list[Finding]:
 
 
 def _repositories(settings: Settings, *, verify: bool) -> Health:
-    folders = list(enumerate(settings.model_repositories, start=1))
-    checked = [(folder, repository.check_folder(number, folder)) for number, folder in folders]
-    findings = [finding for _, finding in checked]
-    readable = [folder for folder, finding in checked if finding.grade is not Grade.PROBLEM]
+    findings: list[Finding] = []
+    readable: list[Path] = []
+    in_stores: set[str] = set()
+    for number, given in enumerate(settings.model_repositories, start=1):
+        if isinstance(given, StoreUrl):
+            finding, names = check_store(number, given)
+            in_stores.update(names)
+        else:
+            finding = repository.check_folder(number, given)
+            if finding.grade is not Grade.PROBLEM:
+                readable.append(given)
+        findings.append(finding)
     try:
         named, batching = _named(settings, findings), batching_defaults(settings)
     except ConfigError as error:
@@ -100,7 +111,8 @@ def _repositories(settings: Settings, *, verify: bool) -> Health:
     except RepositoryError as error:  # gone since a moment ago
         findings.append(Finding("repositories", "repository", Grade.PROBLEM, error.reason))
         return Health(findings, [])
-    health = repository.examine(listing, settings.required_models, verify=verify)
+    required = [name for name in settings.required_models if name not in in_stores]
+    health = repository.examine(listing, required, verify=verify, elsewhere=bool(in_stores))
     return Health([*findings, *health.findings], health.served)
 
 

@@ -74,8 +74,12 @@ def look(
     return scan(roots, served=served, batching=batching, now=time.time(), quiet_period=quiet_period)
 
 
-def examine(listing: RepositoryListing, required: Collection[str], *, verify: bool) -> Health:
-    """Every model of `listing`; `verify` reads all files that have a manifest."""
+def examine(
+    listing: RepositoryListing, required: Collection[str], *, verify: bool, elsewhere: bool = False
+) -> Health:
+    """Every model of `listing`; `verify` reads all files that have a manifest. `elsewhere` says
+    that there are models beside these.
+    """
     health = Health([], [])
     for entry in listing.models.values():
         findings, served = examine_model(entry, verify=verify)
@@ -90,7 +94,7 @@ def examine(listing: RepositoryListing, required: Collection[str], *, verify: bo
         Finding(AREA, "passed-over", Grade.WARNING, text) for text in listing.ignored
     )
     health.findings.extend(check_required(required, health.served))
-    if not listing.models:
+    if not listing.models and not elsewhere:
         health.findings.append(
             Finding(AREA, "none", Grade.WARNING, "there is no model",
                     "`underway demo DIR` builds some, `underway publish` puts yours in place")

@@ -26,6 +26,7 @@ from server.telemetry.gpus import GpuMetrics
 from server.telemetry.host import HostReader
 from server.telemetry.lifecycle import LifecycleMeter
 from server.telemetry.recorder import Recorders
+from server.telemetry.repositories import RepositoryMeter
 from server.telemetry.tf_serving_names import TfServingNames
 from server.telemetry.triton_names import TritonNames
 
@@ -42,6 +43,7 @@ class Observation:
         self.registry = CollectorRegistry()
         self.recorders = Recorders(self.registry)
         self.meter = LifecycleMeter(self.registry)
+        self.repositories = RepositoryMeter(self.registry)
         self._loads = LoadMetrics(self.registry, self.recorders, bounds, max_in_flight)
         self._gpus = GpuMetrics(self.registry)
         MemoryMetrics(self.registry)

@@ -31,6 +31,8 @@ class ModelEntry:
     folder could not be read this time, "" where it could; the rest is then as it was last seen.
     `due` is the time, in seconds since the epoch, at which a next look will find more; None where
     nothing here is only a matter of time. `bare`: the folder is itself the one version.
+    `mirrored`: the model lies in an object store, and `root` is the folder of its copies, in which
+    a version is only once it was fetched.
     """
 
     name: str
@@ -48,6 +50,7 @@ class ModelEntry:
     unreachable: str = ""
     repository: int = 1
     due: float | None = None
+    mirrored: bool = False
     bare: bool = False
 
     @property

@@ -1,4 +1,4 @@
-"""Reads model repositories and base paths, local folders: which models and versions lie there."""
+"""Reads model repositories and base paths: which models and versions lie there."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from server.repository.batching_defaults import BatchingDefaults
 from server.repository.errors import RepositoryError
 from server.repository.files import confined, list_folder
 from server.repository.listing import MODEL_CONFIG, ModelEntry, RepositoryListing
+from server.repository.mirror import Mirror
 from server.repository.model_folder import Look
 from server.repository.names import NAME_RULE, is_model_name, shown
 from server.repository.roots import Root, reach
@@ -40,7 +41,7 @@ class ScanMemory:
 
 
 def scan(
-    roots: Sequence[Path],
+    roots: Sequence[Path | Mirror],
     *,
     served: Sequence[ServedModel] = (),
     batching: BatchingDefaults | None = None,
@@ -119,23 +120,37 @@ class _Pass:
         self._memory = memory
         self._look = look
 
-    def add(self, number: int, given: Path) -> None:
+    def add(self, number: int, given: Path | Mirror) -> None:
         """Add the models of one repository, as they are or as they were last seen."""
         try:
-            root = reach(given, number)
-            names = self._names(root)
+            if isinstance(given, Mirror):
+                path, names = given.folder, self._listed(given, number)
+            else:
+                root = reach(given, number)
+                path, names = root.path, self._names(root)
+                self._memory.roots[number] = root
         except RepositoryError as error:
             if self._memory.listing is None:
                 raise
             self.unreachable[number] = error.reason
             self._recall(self._memory.listing, number)
             return
-        self._memory.roots[number] = root
         for name in names:
             if name in self.models:
-                self._shadow(name, root.path, number)
+                self._shadow(name, path, number)
+            elif isinstance(given, Mirror):
+                self.models[name] = given.read(name, self._look, number)
             elif entry := self._read(root, name):
                 self.models[name] = entry
+
+    def _listed(self, mirror: Mirror, number: int) -> list[str]:
+        """The names of the models in an object store; raises RepositoryError."""
+        try:
+            names, ignored = mirror.look()
+        except OSError as error:
+            raise RepositoryError(f"the model cache cannot be used: {error.strerror}") from None
+        self.ignored += [f"{reason} in repository {number}" for reason in ignored]
+        return names
 
     def _names(self, root: Root) -> list[str]:
         """The names in `root` that may be models'; raises RepositoryError."""

@@ -144,9 +144,13 @@ def _settle(waiting: Sequence[asyncio.Future[None]], error: Exception | None) ->
 
 
 def _folders(listing: RepositoryListing) -> list[Path]:
-    """The models' folders, and those of versions that something is still missing from."""
+    """The models' folders, and those of versions that something is still missing from. Copies of
+    what lies in object stores change by looks and loads alone, which are no news.
+    """
     folders: list[Path] = []
     for entry in listing.models.values():
+        if entry.mirrored:
+            continue
         folders.append(entry.folder)
         folders.extend(entry.folder_of(version) for version in entry.incomplete)
     return folders

@@ -163,6 +163,23 @@ def test_the_command_line_beats_the_environment_beats_the_file_beats_the_default
     assert captured[0].model_repositories == (repository,)
 
 
+def test_repositories_may_be_object_stores_also_in_a_list_of_the_environment(repository, captured):
+    env = {"UNDERWAY_MODEL_REPOSITORY": f"{repository}:s3://bucket/prod:gs://b2"}
+
+    assert underway("serve", "--model-cache", "here", env=env).exit_code == 0
+
+    assert [str(one) for one in captured[0].model_repositories] == [
+        str(repository), "s3://bucket/prod", "gs://b2",
+    ]  # fmt: skip
+    assert captured[0].model_cache_folder == Path("here")
+
+
+def test_a_url_that_is_no_stores_is_refused():
+    done = underway("serve", "--model-repository", "ftp://host/x")
+    assert done.exit_code == 2
+    assert "model-repository: 'ftp://' is no known store; expected a folder or s3://" in done.output
+
+
 def test_the_config_file_may_be_named_by_the_environment(repository, captured, tmp_path):
     config = tmp_path / "underway.yaml"
     config.write_text(f"model_repository: {repository}\nhost: 0.0.0.0\n")

@@ -1,0 +1,239 @@
+"""A model repository in an object store, mirrored in a folder: what is small with each look, a
+version's files right before it is loaded.
+
+After that it is as any other folder: settings, artifacts and hashes are read from there.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import structlog
+
+from server.repository.artifacts import ECHO
+from server.repository.completeness import Sight
+from server.repository.download import download
+from server.repository.errors import RepositoryError
+from server.repository.listing import ModelEntry
+from server.repository.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest, parse
+from server.repository.model_cache import ModelCache, remove, source_of
+from server.repository.model_folder import Look, read_model
+from server.repository.names import parse_version
+from server.repository.store import Store
+from server.repository.store_keys import StoredModel, StoredVersion, StoreObject, arrange
+from server.repository.store_versions import judge
+
+log = structlog.get_logger()
+
+MAX_SMALL_BYTES = 64 << 20
+"""Limit of the settings, labels and samples of one model together."""
+
+
+@dataclass(slots=True)
+class _Known:
+    """What earlier looks at one model left: tags of its small files as they lie in the folder, how
+    its versions were last seen, and their manifests (or why they are none) by fingerprint.
+    """
+
+    small: dict[str, str] = field(default_factory=dict)
+    sights: dict[int, Sight] = field(default_factory=dict)
+    manifests: dict[str, Manifest | str] = field(default_factory=dict)
+
+
+class Mirror:
+    """One repository of an object store. `look` and `read` are for one thread at a time, `fetch`
+    for any.
+    """
+
+    def __init__(
+        self, store: Store, cache: ModelCache, received: Callable[[int], None] = lambda size: None
+    ) -> None:
+        self.folder = cache.folder / store.url.key
+        self._store = store
+        self._cache = cache
+        self._received = received
+        self._models: Mapping[str, StoredModel] = {}
+        self._known: dict[str, _Known] = defaultdict(_Known)
+        self._looks = 0
+        self._locks: dict[tuple[str, int], threading.Lock] = {}
+        self._guard = threading.Lock()
+
+    def look(self) -> tuple[list[str], tuple[str, ...]]:
+        """List the store: the names of its models, ascending, and what in it belongs to none.
+
+        Raises RepositoryError where it cannot be listed, and where it holds nothing any more: a
+        store knows no empty folders, so that all being gone and being wrong look alike.
+        """
+        found = arrange(self._store.list())
+        if not found.models and self._models:
+            raise RepositoryError("the store holds no model any more; was its prefix removed?")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for name, model in found.models.items():
+            self._bring_small(name, model)
+            self._bring_manifests(name, model)
+        self._models = found.models
+        self._known = defaultdict(_Known, {name: self._known[name] for name in found.models})
+        self._looks += 1
+        return sorted(found.models), found.ignored
+
+    def read(self, name: str, look: Look, repository: int) -> ModelEntry:
+        """The model `name` as the last look found it in the store."""
+        entry = read_model(self.folder, name, look, repository)
+        known, model = self._known[name], self._models[name]
+        if model.refused:
+            entry = replace(entry, settings=None, error=model.refused)
+        whole: list[int] = []
+        incomplete: dict[int, str] = {}
+        dues = [entry.due]
+        for number, version in sorted(model.versions.items()):
+            sight, verdict = judge(
+                version, known.sights.get(number), known.manifests.get(version.fingerprint),
+                now=look.now, quiet_period=look.quiet_period, first_look=self._looks == 1,
+                may_be_empty=entry.settings is not None and entry.settings.runtime == ECHO,
+            )  # fmt: skip
+            known.sights[number] = sight
+            dues.append(verdict.due)
+            if verdict.whole:
+                whole.append(number)
+            else:
+                incomplete[number] = verdict.reason
+        return replace(
+            entry,
+            versions=tuple(whole),
+            incomplete=incomplete,
+            fingerprints={n: version.fingerprint for n, version in model.versions.items()},
+            sizes={n: version.size for n, version in model.versions.items()},
+            ignored=(*model.ignored, *entry.ignored),
+            due=min((due for due in dues if due is not None), default=None),
+            mirrored=True,
+        )
+
+    def keep_only(self, in_use: Collection[tuple[str, int]]) -> None:
+        """All versions but these models' may be removed from the folder where room is needed."""
+        self._cache.keep_only(in_use)
+
+    def fetch(self, name: str, number: int) -> None:
+        """See to it that the version lies in the folder as the store has it. Takes as long as it
+        takes; raises RepositoryError, and goes on from there the next time.
+        """
+        with self._lock_of(name, number):
+            version = self._version(name, number)
+            if version is None:
+                raise RepositoryError("it is no longer in the store")
+            self._cache.use(name, number)
+            copy = self.folder / name / str(number)
+            if self.holds(name, number, version.fingerprint):
+                os.utime(source_of(copy))
+                return
+            self._download(name, number, version, copy)
+
+    def holds(self, name: str, number: int, fingerprint: str) -> bool:
+        """Whether the folder has the version whole, made of the objects with that fingerprint."""
+        copy = self.folder / name / str(number)
+        try:
+            return copy.is_dir() and source_of(copy).read_text("utf-8") == fingerprint
+        except OSError:
+            return False
+
+    def discard(self, name: str, number: int) -> None:
+        """Forget the version's files, which are not what was published."""
+        with self._lock_of(name, number):
+            remove(self.folder / name / str(number))
+
+    def _download(self, name: str, number: int, version: StoredVersion, copy: Path) -> None:
+        mark = version.fingerprint
+        part = copy.with_name(f".{number}.{mark}.part")
+        for stale in copy.parent.glob(f".{number}.*.part"):
+            if stale != part:
+                remove(stale)
+        have = sum(path.stat().st_size for path in part.rglob("*") if path.is_file())
+        self._cache.make_room(max(0, version.size - have))
+        log.info("downloading", model=name, version=number, bytes=version.size, resumed_at=have)
+        began = time.monotonic()
+
+        def wanted() -> bool:
+            now = self._version(name, number)
+            return now is not None and now.fingerprint == mark
+
+        download(self._store, version.files, part, wanted, self._received)
+        again = arrange(self._store.list(f"{name}/{number}")).models.get(name)
+        if (
+            again is None
+            or number not in again.versions
+            or again.versions[number].fingerprint != mark
+        ):
+            remove(part)
+            raise RepositoryError("it changed in the store while it was downloaded")
+        remove(copy)
+        part.rename(copy)
+        source_of(copy).write_text(mark, "utf-8")
+        log.info("downloaded", model=name, version=number, bytes=version.size,
+                 seconds=round(time.monotonic() - began, 2))  # fmt: skip
+
+    def _lock_of(self, name: str, number: int) -> threading.Lock:
+        with self._guard:
+            return self._locks.setdefault((name, number), threading.Lock())
+
+    def _version(self, name: str, number: int) -> StoredVersion | None:
+        model = self._models.get(name)
+        return model.versions.get(number) if model is not None else None
+
+    def _bring_small(self, name: str, model: StoredModel) -> None:
+        """Make the model's folder hold its small files as the store has them, and no others."""
+        folder, have = self.folder / name, self._known[name].small
+        folder.mkdir(exist_ok=True)
+        if sum(item.size for item in model.small.values()) > MAX_SMALL_BYTES:
+            model.refused = f"its settings and samples have more than {MAX_SMALL_BYTES} bytes"
+        if model.refused:
+            return
+        for path in [*folder.iterdir(), *folder.glob("*/*")]:
+            label = path.relative_to(folder).as_posix()
+            first = label.partition("/")[0]
+            if first.startswith(".") or parse_version(first) is not None or path.is_dir():
+                continue
+            if label not in model.small:
+                path.unlink(missing_ok=True)
+                have.pop(label, None)
+        for label, item in model.small.items():
+            if have.get(label) != item.tag or not (folder / label).is_file():
+                _write(folder / label, self._store.read(item.key, 0, item.size))
+                have[label] = item.tag
+
+    def _bring_manifests(self, name: str, model: StoredModel) -> None:
+        known = self._known[name].manifests
+        held: dict[str, Manifest | str] = {}
+        for version in model.versions.values():
+            item = version.files.get(MANIFEST_NAME)
+            if item is not None:
+                mark = version.fingerprint
+                held[mark] = known.get(mark) or self._manifest(item)
+        self._known[name].manifests = held
+
+    def _manifest(self, item: StoreObject) -> Manifest | str:
+        if item.size > MAX_MANIFEST_BYTES:
+            return f"{MANIFEST_NAME} is larger than {MAX_MANIFEST_BYTES} bytes"
+        try:
+            text = self._store.read(item.key, 0, item.size).decode("utf-8")
+        except UnicodeDecodeError:
+            return f"{MANIFEST_NAME} is not UTF-8"
+        try:
+            return parse(text)
+        except RepositoryError as refused:
+            return refused.reason
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Replace a file in one step."""
+    try:
+        path.parent.mkdir(exist_ok=True)
+        new = path.with_name(f".{path.name}.new")
+        new.write_bytes(data)
+        new.replace(path)
+    except OSError as error:
+        raise RepositoryError(f"the model cache cannot be written: {error.strerror}") from None

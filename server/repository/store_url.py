@@ -1,0 +1,61 @@
+"""Tells folders from object stores among the given repositories, by their text; pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from server.repository.errors import RepositoryError
+
+EXTRAS = {"s3": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure"}
+"""The extra of this package that each scheme needs."""
+
+MAX_URL = 2048
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+
+
+@dataclass(frozen=True, slots=True)
+class StoreUrl:
+    """A model repository in an object store: `scheme`://`bucket`/`prefix`, no slash at the end."""
+
+    scheme: str
+    bucket: str
+    prefix: str
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.bucket}/{self.prefix}".rstrip("/")
+
+    @property
+    def key(self) -> str:
+        """A name for a folder that is this repository's alone."""
+        return f"{self.scheme}-{blake2b(str(self).encode(), digest_size=12).hexdigest()}"
+
+
+def parse_location(text: str) -> Path | StoreUrl:
+    """The folder or the object store that `text` names; raises RepositoryError."""
+    found = _SCHEME.match(text)
+    if found is None:
+        return Path(text)
+    scheme = found[1].lower()
+    if scheme not in EXTRAS:
+        known = ", ".join(f"{name}://" for name in EXTRAS)
+        raise RepositoryError(f"'{scheme}://' is no known store; expected a folder or {known}")
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        raise RepositoryError(f"expected {scheme}://BUCKET/PREFIX") from None
+    if ":" in parts.netloc or (scheme in ("s3", "gs", "gcs") and "@" in parts.netloc):
+        raise RepositoryError(
+            f"expected {scheme}://BUCKET/PREFIX and nothing secret in it; "
+            "credentials come from the environment, see docs/object-stores.md"
+        )
+    prefix = parts.path.removeprefix("/").removesuffix("/")
+    unclear = bool(prefix) and any(part in ("", ".", "..") for part in prefix.split("/"))
+    if not parts.netloc or parts.query or parts.fragment or unclear or len(text) > MAX_URL:
+        raise RepositoryError(f"expected {scheme}://BUCKET/PREFIX")
+    if any(ord(char) < 32 for char in text) or "\\" in text:
+        raise RepositoryError(f"expected {scheme}://BUCKET/PREFIX")
+    return StoreUrl(scheme, parts.netloc, prefix)

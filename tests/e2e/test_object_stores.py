@@ -1,0 +1,151 @@
+"""Models are served from real object stores, and go on being served while a store is down."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+
+from server.repository.download import CHUNK
+from tests.harness import stores
+from tests.harness.echo_repository import add_echo
+from tests.harness.operator import FAST, Operator, until
+from tests.harness.server_process import ServerProcess, serving
+
+SOON = (*FAST, "--load-retry-delay", "0.3", "--load-retries", "30")
+BIG = 20 << 20
+
+
+def needs(program: Path, package: str) -> pytest.MarkDecorator:
+    there = program.exists() and importlib.util.find_spec(package) is not None
+    return pytest.mark.skipif(not there, reason=f"{program.name} or {package} is not installed")
+
+
+with_s3 = needs(stores.RCLONE, "s3fs")
+with_gcs = needs(stores.GCS, "gcsfs")
+with_azure = needs(stores.AZURITE, "adlfs")
+
+
+def add_version(folder: Path, version: int, size: int = 10) -> None:
+    """A version as `folder`'s store would have it: no store knows empty folders."""
+    (folder / str(version)).mkdir(parents=True, exist_ok=True)
+    (folder / str(version) / "weights.bin").write_bytes(os.urandom(size))
+
+
+def fresh(root: Path, name: str) -> Path:
+    (root / name).mkdir(parents=True)
+    return add_echo(root, name, versions=())
+
+
+@pytest.fixture(scope="module")
+def buckets(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("buckets")
+    fresh(folder / "models" / "prod", "first")
+    add_version(folder / "models" / "prod" / "first", 1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def root(buckets) -> Path:
+    return buckets / "models" / "prod"
+
+
+@pytest.fixture(scope="module")
+def store(buckets):
+    with stores.running(stores.s3(buckets)) as store:
+        yield store
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def at(store, cache):
+    arguments = ("--model-repository", "s3://models/prod", "--model-cache", str(cache), *SOON)
+    with serving(arguments=arguments, environment=stores.s3_environment(store)) as server:
+        yield Operator(server)
+
+
+@with_s3
+def test_what_is_in_the_bucket_is_served(at, cache):
+    assert at.answers("first") == "1"
+    assert [path.parent.name for path in cache.rglob("weights.bin")] == ["1"]
+    assert at.metric("underway_repository_reachable", repository="1") == 1
+    assert at.metric("underway_store_received_bytes_total", repository="1") == 10
+
+
+@with_s3
+def test_a_version_that_is_uploaded_takes_over(at, root):
+    add_version(root / "first", 2)
+
+    at.until_answers("first", 2)
+    at.until_states("first", v1="UNAVAILABLE", v2="READY")
+
+
+@with_s3
+def test_a_download_goes_on_after_the_store_was_gone_and_what_is_loaded_serves(
+    at, root, store, cache
+):
+    store.stop()
+    store.start("--bwlimit", "10M")  # slow enough to be stopped in the middle
+    at.server.forget()
+    add_version(root / "first", 3, BIG)
+    until(lambda: any(path.stat().st_size >= CHUNK for path in cache.rglob("weights.bin.part")))
+    store.stop()
+
+    until(lambda: "cannot be reached" in at.reason("first", "2"), 60)
+    at.server.wait_for("passed over")
+    assert at.metric("underway_repository_reachable", repository="1") == 0
+    assert at.answers("first") == "2"
+
+    store.start()
+    at.until_answers("first", 3)
+    at.server.wait_for("downloaded", version=3)
+    resumed = [e["resumed_at"] for e in at.server.events if "resumed_at" in e]
+    assert resumed[0] == 0
+    assert resumed[-1] >= CHUNK
+    until(lambda: at.metric("underway_repository_reachable", repository="1") == 1)
+    assert at.metric("underway_store_received_bytes_total", repository="1") == BIG + 20
+    until(lambda: at.reason("first", "3") == "")
+
+
+@with_s3
+def test_wrong_credentials_are_said_and_nothing_secret(store, tmp_path):
+    server = ServerProcess(
+        "--model-repository", "s3://models/prod", "--model-cache", str(tmp_path),
+        environment=stores.s3_environment(store, "WRONGSECRET"),
+    )  # fmt: skip
+    assert server.process.wait(60) == 2
+    with pytest.raises(RuntimeError, match="the server ended") as ended:
+        server.wait_for("listening and never so")
+    text = str(ended.value)
+    assert "the store refuses the credentials" in text
+    assert "WRONGSECRET" not in text
+    assert stores.KEY not in text
+
+
+@with_gcs
+def test_google_cloud_storage(tmp_path):
+    fresh(tmp_path / "up" / "prod", "g")
+    add_version(tmp_path / "up" / "prod" / "g", 1)
+    arguments = ("--model-repository", "gs://box/prod", "--model-cache", str(tmp_path / "c"), *SOON)
+    with stores.running(stores.gcs()) as store:
+        stores.put_in_gcs(store, "box", tmp_path / "up")
+        environment = {"STORAGE_EMULATOR_HOST": store.url}
+        with serving(arguments=arguments, environment=environment) as server:
+            assert Operator(server).answers("g") == "1"
+
+
+@with_azure
+def test_azure_blob_storage(tmp_path):
+    fresh(tmp_path / "up" / "prod", "z")
+    add_version(tmp_path / "up" / "prod" / "z", 1)
+    arguments = ("--model-repository", "az://box/prod", "--model-cache", str(tmp_path / "c"), *SOON)
+    with stores.running(stores.azure(tmp_path / "azure")) as store:
+        stores.put_in_azure(store, "box", tmp_path / "up")
+        with serving(arguments=arguments, environment=stores.azure_environment(store)) as server:
+            assert Operator(server).answers("z") == "1"

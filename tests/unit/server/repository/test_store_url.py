@@ -1,0 +1,48 @@
+"""A repository is a folder or an object store, by its text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from server.repository.errors import RepositoryError
+from server.repository.store_url import StoreUrl, parse_location
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("models", Path("models")),
+        ("/srv/models", Path("/srv/models")),
+        ("s3://bucket", StoreUrl("s3", "bucket", "")),
+        ("s3://bucket/a/b/", StoreUrl("s3", "bucket", "a/b")),
+        ("S3://bucket/a", StoreUrl("s3", "bucket", "a")),
+        ("gs://bucket/a", StoreUrl("gs", "bucket", "a")),
+        ("az://container/a", StoreUrl("az", "container", "a")),
+        ("abfs://box@account.example/a", StoreUrl("abfs", "box@account.example", "a")),
+    ],
+)
+def test_a_location_is_told_by_its_text(text, expected):
+    assert parse_location(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://host/x", "file:///etc", "s3://", "s3:///x", "s3://b/../c", "s3://b//c",
+        "s3://b/x?versionId=1", "s3://b/x#y", "s3://b/\\x", "s3://b/\0", "s3://[b/x",
+        "s3://key:secret@b/x", "s3://key@b/x", "s3://b/" + "x" * 3000,
+    ],
+)  # fmt: skip
+def test_another_is_refused_without_repeating_it(text):
+    with pytest.raises(RepositoryError) as refused:
+        parse_location(text)
+    assert "secret" not in refused.value.reason.replace("nothing secret", "")
+    assert "expected" in refused.value.reason
+
+
+def test_every_repository_has_a_cache_folder_of_its_own():
+    keys = {parse_location(url).key for url in ("s3://a/b", "s3://a/c", "gs://a/b", "s3://ab")}
+    assert len(keys) == 4
+    assert all("/" not in key for key in keys)
