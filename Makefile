@@ -7,14 +7,19 @@ HOST ?= http://127.0.0.1:8000
 # Two processes: most tests wait for servers that start. A file stays together, for its fixtures.
 PYTEST_ARGS ?=
 PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
+# For images: which target, and what builds it.
+TARGET ?= cpu
+DOCKER ?= docker
+IMAGE_BUILD_ARGS ?=
 PIP_FLAGS := --quiet --disable-pip-version-check
 # Servers start hundreds of times in the tests; none shall compile everything again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test check protos dashboards bench bench-swap locust clean help
+.PHONY: demo test check protos dashboards requirements requirements-check image image-test compose bench bench-swap
+.PHONY: locust clean help
 
 help: ## Show this list
-	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 20
 
 demo: $(VENV)/.demo ## Build the demo models, serve them, and print examples to try
 	@$(BIN)/underway demo $(DEMO) --serve
@@ -38,6 +43,23 @@ protos: $(VENV)/.dev ## Generate the code of protos/ and the JSON Schema of mode
 
 dashboards: $(VENV)/.dev ## Generate Grafana's dashboards from deploy/grafana/boards
 	@$(BIN)/python -m deploy.grafana.boards
+
+requirements: ## Pin the images' packages anew, from pyproject.toml; needs uv
+	@requirements/docker/compile.sh
+
+requirements-check: ## Fail where that would change something
+	@requirements/docker/compile.sh --check
+
+image: ## Build the image underway:TARGET; TARGET=onnx for another than cpu
+	@$(DOCKER) build -f deploy/docker/Dockerfile --target $(TARGET) -t underway:$(TARGET) $(IMAGE_BUILD_ARGS) .
+
+image-test: $(VENV)/.dev ## Build the image of TARGET and run the tests of images against it
+	@$(BIN)/underway demo $(DEMO)
+	@deploy/docker/image_test.sh $(TARGET)
+
+compose: $(VENV)/.demo ## Demo models, gateway, Prometheus, Grafana and Locust in containers
+	@$(BIN)/underway demo $(DEMO)
+	@$(DOCKER) compose -f deploy/compose/compose.yaml up --build
 
 bench-swap: $(VENV)/.loadtests ## Measure 50 swaps of a model under load; BENCH_ARGS="--quick" for less
 	@$(BIN)/python -m loadtests.swap $(BENCH_ARGS)
