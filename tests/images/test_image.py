@@ -95,7 +95,8 @@ def container(models) -> Iterator[Container]:
     engine(
         "run", "--detach", "--name", running.name, "--network=host", "--read-only",
         "--tmpfs=/tmp", f"--memory={MEMORY}", f"--pids-limit={PIDS}", "--cap-drop=ALL",
-        "--security-opt=no-new-privileges", "--ulimit=nofile=10000:10000", *no_shell,
+        "--security-opt=no-new-privileges", "--ulimit=nofile=10000:10000",
+        "--ulimit=nproc=4096:4096", *no_shell,
         f"--volume={models}:/models:ro", "--env=UNDERWAY_HOST=127.0.0.1",
         f"--env=UNDERWAY_HTTP_PORT={http}", f"--env=UNDERWAY_GRPC_PORT={grpc_port}",
         f"--env=UNDERWAY_METRICS_PORT={metrics}", IMAGE,
