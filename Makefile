@@ -80,12 +80,12 @@ $(VENV)/bin/python:
 
 $(VENV)/.demo: pyproject.toml requirements/constraints.txt | $(VENV)/bin/python
 	@echo "Installing the server, PyTorch, TensorFlow and ONNX Runtime (about a minute, once) ..."
-	@$(BIN)/python -m pip install $(PIP_FLAGS) -c requirements/constraints.txt -e '.[server,torch,tensorflow,onnx,demo]'
+	@$(BIN)/python -m pip install $(PIP_FLAGS) -c requirements/constraints.txt -e '.[server,tracing,torch,tensorflow,onnx,demo]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo
 	@echo "Installing the tools for tests ..."
-	@$(BIN)/python -m pip install $(PIP_FLAGS) -c requirements/constraints.txt -e '.[server,envoy,torch,tensorflow,onnx,demo,dev]'
+	@$(BIN)/python -m pip install $(PIP_FLAGS) -c requirements/constraints.txt -e '.[server,tracing,envoy,torch,tensorflow,onnx,demo,dev]'
 	@touch $@
 
 $(VENV)/.loadtests: $(VENV)/.dev

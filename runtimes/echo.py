@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import NoReturn
 
 from runtimes.batch_size import max_batch_size
 from runtimes.contract.messages import ModelSpec
@@ -87,6 +88,10 @@ class EchoModel:
             output.name: source.name
             for output, source in zip(signature.outputs, signature.inputs, strict=True)
         }
+
+    def profiler(self) -> NoReturn:
+        """Always ModelError: there is nothing inside that could be profiled."""
+        raise ModelError("the echo runtime has no profiler")
 
     def infer(self, inputs: Sequence[Tensor], outputs: Sequence[str]) -> list[Tensor]:
         """The inputs under their outputs' names."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import onnxruntime as ort
@@ -26,6 +26,7 @@ from runtimes.onnx_placement import (
     records_placement,
     why_no_cuda,
 )
+from runtimes.onnx_profile import OnnxProfiler
 from runtimes.onnx_settings import OPTIONS, cuda_settings, session_options
 from runtimes.options import Options
 from runtimes.precision import check_precision, precision_fact
@@ -87,6 +88,9 @@ class OnnxRuntime:
 class OnnxModel:
     """A session; see `LoadedModel`."""
 
+    profiler: Callable[[], OnnxProfiler]
+    """See ProfiledModel; there for the model that serves."""
+
     def __init__(
         self,
         spec: ModelSpec,
@@ -116,6 +120,11 @@ class OnnxModel:
             raise
         except Exception as error:  # ONNX Runtime's classes share no base but this
             raise ModelError(clean_reason(error, self.spec)) from error
+
+    def swap(self, session: ort.InferenceSession) -> ort.InferenceSession:
+        """Use `session` from here on; the one that was used."""
+        used, self._session = self._session, session
+        return used
 
     def _infer_arrays(
         self, _inputs: Sequence[Tensor], feeds: Mapping[str, Array], names: list[str]
@@ -189,12 +198,16 @@ def _load(
     if index is not None and CUDA not in session.get_providers():
         raise LoadError(f"device 'cuda:{index}' cannot be used: {why_no_cuda()}")
     model = OnnxModel(spec, session, _signature(session, spec, unranked), device_name(index))
+
     model.facts = {
         "framework": f"ONNX Runtime {ort.__version__}",
         "providers": ", ".join(session.get_providers()),
         "precision": precision_fact(spec, on_gpu=index is not None),
         "probe": _probe(model),
     }
+    model.profiler = lambda: OnnxProfiler(
+        session_options(spec, options), lambda made: _session(spec, made, providers), model.swap
+    )
     if index is not None:
         nodes = recorded(session) if records_placement() else _profile(model, settings, providers)
         model.facts = {**model.facts, "nodes_on_cpu": nodes_on_cpu(nodes)}

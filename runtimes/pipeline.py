@@ -22,6 +22,7 @@ from runtimes.clients import Client
 from runtimes.contract.messages import Message
 from runtimes.execute import Ending, Prepared, after_failure, bounded, compute, late, prepare
 from runtimes.functions import Function
+from runtimes.profiling import Profiling
 
 HANDOVER_NS = 200_000
 """What a stage must take to be worth another thread: waking it, and two threads in one
@@ -62,11 +63,13 @@ class Pipeline:
         batches: BatchQueue,
         busy: Busy,
         max_answer_bytes: int,
+        profiling: Profiling | None = None,
     ) -> None:
         self._asked = asked
         self._batches = batches
         self._busy = busy
         self._max_answer_bytes = max_answer_bytes
+        self._profiling = profiling
         self._buffers = BatchBuffers()
         self._helper = Helper()
         self._ahead: queue.SimpleQueue[Prepared | None] = queue.SimpleQueue()
@@ -79,6 +82,9 @@ class Pipeline:
         try:
             while (batch := self._next(reserved)) is not None:
                 found, ready = batch
+                profiling = self._profiling
+                if profiling is not None and profiling.under_way:
+                    profiling.before()
                 self._answer_now([(entry, late(entry)) for entry in found.late])
                 if found.entries and ready is None:
                     ready = self._prepared(found.entries)
@@ -86,6 +92,8 @@ class Pipeline:
                 reserved = self._reserve()
                 if found.entries:
                     self._answer(self._compute(found.entries, ready))
+                    if profiling is not None and profiling.under_way:
+                        profiling.after()
         finally:
             self._helper.close()
 

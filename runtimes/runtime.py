@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -47,6 +47,37 @@ class LoadedModel(Protocol):
         `inputs` are in any order and already fit the signature. Raises ModelError where the model
         fails on them.
         """
+
+
+class Profiler(Protocol):
+    """The framework's own profiler, made for one trace.
+
+    It may be made in any thread, which takes what time it needs; `start` and `stop` are called in
+    the thread that computes and hold up requests; `trace` may again be called in any.
+    """
+
+    file_name: str
+    """What the trace is to be called, which says its form."""
+
+    def start(self) -> None:
+        """Capture all that the model computes from here on."""
+
+    def stop(self) -> None:
+        """Capture nothing more."""
+
+    def trace(self, max_bytes: int) -> bytes:
+        """The trace's file. Raises ModelError where it has more bytes."""
+
+    def close(self) -> None:
+        """Let go of files and memory."""
+
+
+class ProfiledModel(LoadedModel, Protocol):
+    """A loaded model that can be profiled."""
+
+    @property
+    def profiler(self) -> Callable[[], Profiler]:
+        """Makes a profiler for one trace; the call raises ModelError where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,5 +129,5 @@ class Runtime(Protocol):
         Neither runs an operation nor touches a GPU: a CUDA context does not survive a fork.
         """
 
-    def load(self, spec: ModelSpec) -> LoadedModel:
+    def load(self, spec: ModelSpec) -> ProfiledModel:
         """Load `spec.artifact`, prove its device and signature. Raises LoadError."""

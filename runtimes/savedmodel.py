@@ -31,6 +31,7 @@ from runtimes.savedmodel_signatures import (
     writes,
 )
 from runtimes.serving_warmup import recorded_requests
+from runtimes.tensorflow_profile import TensorFlowProfiler
 
 CPU = "/CPU:0"
 GPU = "/GPU:0"  # the only one left visible to this process, whatever its number was
@@ -166,6 +167,10 @@ class SavedModel:
         except Exception as error:  # TensorFlow's own and what a py_function raises
             raise ModelError(clean_reason(error, self._spec)) from error
         return found
+
+    def profiler(self) -> TensorFlowProfiler:
+        """See ProfiledModel."""
+        return TensorFlowProfiler()
 
     def variables(self) -> list[tuple[str, bool, str]]:
         """Name, whether floating, and device of every variable the signature reads."""

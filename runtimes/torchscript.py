@@ -22,6 +22,7 @@ from runtimes.probe import check_outputs, conclusive, probe_inputs
 from runtimes.reasons import clean_reason
 from runtimes.runtime import LoadError, ModelError
 from runtimes.torch_cuda import Graph, Shapes, pinned, shapes_of, to_host
+from runtimes.torch_profile import TorchProfiler
 from runtimes.torch_signature import (
     EXTRA_FILE,
     Argument,
@@ -201,6 +202,10 @@ class TorchScriptModel:
         if self._device.type == "cuda":
             return pinned(value).to(self._device, non_blocking=True).to(dtype)
         return value.to(self._device, dtype)
+
+    def profiler(self) -> TorchProfiler:
+        """See ProfiledModel."""
+        return TorchProfiler()
 
     def tensors(self) -> list[tuple[str, torch.Tensor]]:
         """Every parameter and buffer with its name."""

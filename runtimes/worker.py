@@ -32,6 +32,7 @@ from runtimes.contract.messages import (
     ModelSpec,
     Ping,
     Pong,
+    Profile,
     ProtocolError,
     Ready,
     Stop,
@@ -41,13 +42,14 @@ from runtimes.functions import Function, by_request, functions
 from runtimes.golden import check_golden
 from runtimes.pipeline import Busy, Pipeline
 from runtimes.priority import lowered_priority, step_back
-from runtimes.runtime import LoadError, ManySignatures, Runtime
+from runtimes.profiling import Profiling
+from runtimes.runtime import LoadError, ManySignatures, ProfiledModel, Runtime
 from runtimes.warmup_all import warm_up_all
 
 MAX_SOCKETS = 16  # in one read
 LOST_GATEWAY = 3  # exit code
 
-Loaded = tuple[Mapping[str, Function], Ready]
+Loaded = tuple[ProfiledModel, Mapping[str, Function], Ready]
 
 
 def run(sock: socket.socket, runtime: Runtime) -> None:
@@ -70,7 +72,7 @@ def run(sock: socket.socket, runtime: Runtime) -> None:
         loaded.set()
     if found is None:
         return
-    asked, ready = found
+    model, asked, ready = found
     gc.freeze()  # what the model is made of never becomes garbage
     outbox.send(ready)
     queue = BatchQueue(
@@ -80,10 +82,12 @@ def run(sock: socket.socket, runtime: Runtime) -> None:
         max_bytes=first.spec.max_queue_bytes,
     )
     busy, control = Busy(), Client(sock, outbox, queue)
-    pipeline = Pipeline(asked, queue, busy, first.spec.max_answer_bytes)
+    profiling = Profiling(model, outbox.send, queue.nudge)
+    pipeline = Pipeline(asked, queue, busy, first.spec.max_answer_bytes, profiling)
     reader = threading.Thread(
-        target=_read, args=(messages, sockets, control, busy, queue), daemon=True, name="reader"
-    )
+        target=_read, args=(messages, sockets, control, busy, queue, profiling), daemon=True,
+        name="reader",
+    )  # fmt: skip
     reader.start()
     pipeline.run()
     step_back()  # giving back a large model's memory takes its time, too
@@ -122,6 +126,7 @@ def _loaded(outbox: Outbox, runtime: Runtime, spec: ModelSpec) -> Loaded:
     if passed := check_golden({name: one.filled for name, one in by_request(found).items()}, spec):
         facts["golden checks passed"] = str(passed)
     return (
+        model,
         by_request(found),
         Ready(
             signatures=tuple(one.described() for one in found),
@@ -135,7 +140,7 @@ def _loaded(outbox: Outbox, runtime: Runtime, spec: ModelSpec) -> Loaded:
 
 def _read(
     messages: Iterator[Message], sockets: deque[socket.socket], control: Client, busy: Busy,
-    queue: BatchQueue,
+    queue: BatchQueue, profiling: Profiling,
 ) -> None:  # fmt: skip
     """The reader thread: what the gateway says until Stop; end of file ends the process."""
     try:
@@ -147,6 +152,8 @@ def _read(
                     Client.serve(sockets.popleft(), queue)
                 case Ping():
                     control.outbox.send(Pong(busy.ns))
+                case Profile():
+                    profiling.ask(message)
                 case Stop():
                     queue.close()
                 case _:

@@ -29,6 +29,7 @@ from server.lifecycle.loading import Loader, Supplied
 from server.lifecycle.manager import LifecycleManager
 from server.lifecycle.observation import Observation
 from server.model_config import batching_defaults, reload_folders, served_set
+from server.profiling import ProfileTaker
 from server.replacing import Replacing
 from server.repository.background import in_background
 from server.repository.errors import RepositoryError
@@ -37,8 +38,11 @@ from server.repository.watcher import RepositoryWatcher
 from server.routing.messages import Bounds, Welcome
 from server.routing.publisher import Publisher
 from server.supply import Supply
+from server.switches import Switches
 from server.telemetry.compat import MetricsCompat
 from server.telemetry.lag import LagMeter
+from server.telemetry.log_settings import rules_of
+from server.telemetry.logs import use_log_rules
 from server.telemetry.recorder import Recorders
 from server.workers.pool import PoolLimits, WorkerPool
 from server.workers.supervision import HeartbeatLimits
@@ -133,9 +137,13 @@ class Gateway:
                 folders=reload_folders(settings, served.models), timeout=settings.load_timeout,
                 labels_may_wait=settings.allow_labels_of_unavailable_versions,
             )  # fmt: skip
+        switches = Switches(
+            self._publisher, rules_of(settings.log_level), use_log_rules, tracing=settings.tracing
+        )
         control = ServingControlPlane(
             self._manager, self._supply, history, settings.model_control, self._watcher.rescan,
-            self._publisher, observation, replacing,
+            self._publisher, observation, switches,
+            ProfileTaker(self._manager.find, pool_limits.max_message_bytes), replacing,
         )  # fmt: skip
         admin = create_admin_app(control)
         self._metrics = listen(
@@ -311,6 +319,9 @@ def _make_frontends(
         tf_serving_metrics=MetricsCompat.TF_SERVING in settings.metrics_compat,
         log_level=settings.log_level,
         log_format=settings.log_format,
+        frontends=count,
+        tracing=settings.tracing,
+        access_log_rate=settings.access_log_rate,
     )
     if count == 1 and settings.frontend is FrontendKind.PYTHON:
         return FrontendInside(settings, welcome, publisher, control)

@@ -16,6 +16,7 @@ from server.cli_publish import publish
 from server.config import MIB, ConfigError, FrontendKind, ModelControl, Settings, read_config_file
 from server.telemetry.compat import MetricsCompat
 from server.telemetry.logs import FORMATS, LEVELS
+from server.telemetry.observers import can_trace, endpoint_variable
 
 SERVE_SETTINGS = (
     "model_repository", "host", "http_port", "grpc_port", "metrics_port", "max_message_bytes",
@@ -23,9 +24,9 @@ SERVE_SETTINGS = (
     "max_model_in_flight_rows", "max_model_in_flight_bytes", "model_control", "load_model",
     "poll_interval", "quiet_period", "load_timeout", "load_retries", "load_retry_delay",
     "drain_timeout", "silence_timeout", "busy_timeout", "server_timing", "metrics_compat",
-    "log_level", "log_format", "runtime_python", "model_config_file", "model_name",
-    "model_base_path", "reload_folder", "allow_labels_of_unavailable_versions", "enable_batching",
-    "batching_parameters_file",
+    "log_level", "log_format", "access_log_rate", "runtime_python", "model_config_file",
+    "model_name", "model_base_path", "reload_folder", "allow_labels_of_unavailable_versions",
+    "enable_batching", "batching_parameters_file",
 )  # fmt: skip
 
 SWITCH_INTERVAL = 0.0005
@@ -135,6 +136,7 @@ def main() -> None:
 @_setting("log-level", "How much to log.", default="info", type=click.Choice(LEVELS))
 @_setting("log-format", "Log lines as text or JSON; auto: text on a terminal.",
           default="auto", type=click.Choice(FORMATS))  # fmt: skip
+@_setting("access-log-rate", "Part of the requests to log, 0 (none) to 1 (all).", default=0.0)
 @click.option("--config", type=click.Path(path_type=Path, exists=True, dir_okay=False),
               is_eager=True, expose_value=False, callback=_use_config, envvar="UNDERWAY_CONFIG",
               show_envvar=True, help="YAML file with any of these settings; `runtimes: "
@@ -208,8 +210,20 @@ def _settings(options: dict[str, Any]) -> Settings:
             MetricsCompat(name) for name in dict.fromkeys(options.pop("metrics_compat"))
         ),
         reload_folders=tuple(options.pop("reload_folder")),
+        tracing=_traces_are_wanted(),
         **options,
     )
+
+
+def _traces_are_wanted() -> bool:
+    """Whether OpenTelemetry's variables say where traces go. Raises ConfigError."""
+    variable = endpoint_variable()
+    if variable and not can_trace():
+        raise ConfigError(
+            f"{variable}: traces need OpenTelemetry: pip install 'underway[tracing]', or set "
+            "OTEL_SDK_DISABLED=true"
+        )
+    return bool(variable)
 
 
 def _run(settings: Settings, demo_repository: Path | None = None) -> None:

@@ -48,7 +48,9 @@ class FrontendKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything `underway serve` can be told. Times are seconds, sizes bytes."""
+    """Everything `underway serve` can be told. Times are seconds, sizes bytes. `tracing` says that
+    OpenTelemetry's own variables, which its library reads, tell where traces go.
+    """
 
     model_repositories: tuple[Path, ...]
     host: str = "127.0.0.1"
@@ -75,6 +77,8 @@ class Settings:
     busy_timeout: float = 300.0
     log_level: str = "info"
     log_format: str = "auto"
+    access_log_rate: float = 0.0
+    tracing: bool = False
     server_timing: bool = True
     metrics_compat: tuple[MetricsCompat, ...] = ()
     runtime_pythons: Mapping[str, str] = field(default_factory=dict)
@@ -124,6 +128,8 @@ class Settings:
             value = getattr(self, name)
             if not math.isfinite(value) or value <= 0:
                 raise ConfigError(f"{name.replace('_', '-')}: expected a number above 0")
+        if not 0 <= self.access_log_rate <= 1:
+            raise ConfigError("access-log-rate: expected a number from 0 (off) to 1 (all requests)")
         for runtime in self.runtime_pythons:
             if runtime not in RUNTIMES:
                 raise ConfigError(

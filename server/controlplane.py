@@ -13,14 +13,17 @@ from server.lifecycle.observation import Observation
 from server.lifecycle.overview import Overview
 from server.lifecycle.states import State
 from server.looking import look_until_quiet
-from server.planes import IndexEntry
+from server.planes import IndexEntry, TraceFile
+from server.profiling import ProfileTaker
 from server.replacing import Replacing
 from server.repository.errors import RepositoryError
 from server.repository.names import is_label
 from server.repository.served import ServedModel
 from server.statistics import ModelStatistics
 from server.supply import Supply
+from server.switches import Switches
 from server.telemetry.compat import MetricsCompat
+from server.telemetry.settings_words import Changes, Setting
 
 API = "api"
 
@@ -47,6 +50,8 @@ class ServingControlPlane:
         rescan: Callable[[], Awaitable[None]],
         routing: Routing,
         observation: Observation,
+        switches: Switches,
+        profiles: ProfileTaker,
         replacing: Replacing | None = None,
     ) -> None:
         self._manager = manager
@@ -56,6 +61,8 @@ class ServingControlPlane:
         self._rescan = rescan
         self._routing = routing
         self._observation = observation
+        self._switches = switches
+        self._profiles = profiles
         self._replacing = replacing
 
     # ---- for clients ---------------------------------------------------------------------------
@@ -124,6 +131,14 @@ class ServingControlPlane:
         text, _ = await self._observation.page_of(kind, self._manager.versions())
         return text
 
+    async def trace_settings(self, model: str, changes: Changes) -> Mapping[str, Setting]:
+        """Which requests are traced, after `changes`."""
+        return await self._switches.trace(model, changes)
+
+    async def log_settings(self, changes: Changes) -> Mapping[str, Setting]:
+        """What is logged, after `changes`."""
+        return await self._switches.log(changes)
+
     async def replace_models(self, models: Sequence[ServedModel]) -> None:
         """Serve just these models in place of those of the model config."""
         if self._replacing is None:
@@ -134,6 +149,10 @@ class ServingControlPlane:
         await self._replacing.replace(models)
 
     # ---- for operators -------------------------------------------------------------------------
+
+    async def profile(self, model: str, version: str, batches: int, seconds: float) -> TraceFile:
+        """What the runtime's profiler captures of the next batches."""
+        return await self._profiles.take(model, version, batches, seconds)
 
     def labels(self, model: str) -> Mapping[str, int]:
         """The labels of `model` with their versions."""

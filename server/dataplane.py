@@ -8,7 +8,7 @@ from functools import partial
 from runtimes.contract.codes import Code
 from server.admission import Admission
 from server.errors import InvalidArgument, ServingError, Unavailable
-from server.exchange import Exchange
+from server.exchange import Exchange, Observer
 from server.inference import InferenceRequest, InferenceResponse, check
 from server.planes import ModelMetadata
 from server.routing.table import Load, RoutingTable
@@ -22,11 +22,16 @@ PLATFORMS = {
 
 
 class ServingDataPlane:
-    """Answers for all models of one routing table; see planes.DataPlane."""
+    """Answers for all models of one routing table; see planes.DataPlane. `observer` is told of each
+    inference, where there is one.
+    """
 
-    def __init__(self, table: RoutingTable, admission: Admission) -> None:
+    def __init__(
+        self, table: RoutingTable, admission: Admission, observer: Observer | None = None
+    ) -> None:
         self._table = table
         self._admission = admission
+        self._observer = observer
         self._stopping = False
 
     def stop_admitting(self) -> None:
@@ -35,7 +40,7 @@ class ServingDataPlane:
 
     def exchange(self, protocol: str, model: str = "", version: str = "") -> Exchange:
         """See planes.DataPlane."""
-        return Exchange(protocol, self._never_served, model, version)
+        return Exchange(protocol, self._never_served, model, version, self._observer)
 
     async def infer(self, request: InferenceRequest, exchange: Exchange) -> InferenceResponse:
         """Answer `request` by its model, or raise the ServingError it ends with.
@@ -43,9 +48,10 @@ class ServingDataPlane:
         The load that answers is in use until `exchange` has ended.
         """
         exchange.model, exchange.version = request.model, request.version
-        exchange.deadline_ns = request.deadline_ns
+        exchange.request_id, exchange.deadline_ns = request.id, request.deadline_ns
         load = self._table.acquire(request.model, request.version)
         exchange.ended = partial(self._served, load)
+        exchange.answering = load.added.version
         called = load.signatures.get(request.signature)
         if called is None:
             raise _unknown_signature(request, load)

@@ -17,6 +17,9 @@ Messages reach clients: they name the field and what was expected, never a path 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from runtimes.contract.codes import Code
 
 
@@ -24,6 +27,8 @@ class ServingError(Exception):
     """A request ended without an answer; `code` says why in protocol-neutral terms."""
 
     code: Code = Code.INTERNAL
+    told: Mapping[str, str] = MappingProxyType({})
+    """What a client is told besides the message: headers over REST, trailing metadata over gRPC."""
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)

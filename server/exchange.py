@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
+from typing import Protocol
+
+import structlog
 
 from runtimes.contract.codes import Code
 from runtimes.contract.messages import Timings
@@ -33,28 +36,57 @@ is a moment before the deadline, which began to run when the call had arrived.
 """
 
 
+class Observer(Protocol):
+    """Who is told of each exchange besides those who count: traces and the access log."""
+
+    def began(self, exchange: Exchange, traceparent: str, tracestate: str) -> None:
+        """The request is known to be for `exchange.model`; the headers are the client's."""
+
+    def ended(self, exchange: Exchange, code: Code | None) -> None:
+        """It was answered (None), or ended with `code`."""
+
+
+class Trace:
+    """The trace that a request belongs to. `trace_id` is for logs; `headers` are what the client
+    is told, by their names; `end` is what records the request, None where it is not recorded.
+    """
+
+    __slots__ = ("end", "headers", "trace_id")
+
+    def __init__(
+        self, trace_id: str, headers: Mapping[str, str], end: Ending | None = None
+    ) -> None:
+        self.trace_id = trace_id
+        self.headers = headers
+        self.end = end
+
+
 class Exchange:
     """To be entered before a request is decoded and left when its answer is encoded.
 
     Leaving it tells `ended`, once, how it ended: None for an answer, else the code of the error
     that left the block. `model` and `version` are what the client named, "" where it is not known.
-    Times are nanoseconds on the monotonic clock. `trace_id` is that of the request's trace, ""
-    without one: metrics show it as an exemplar.
+    Times are nanoseconds on the monotonic clock. `answering` is the number of the version that
+    answers, 0 until it is known. `trace_id` is that of a recorded trace, "" without one: metrics
+    show it as an exemplar. `observer` is None where nobody is to be told of each request.
     """
 
     __slots__ = (
-        "began_ns", "bytes_in", "bytes_out", "deadline_ns", "ended", "ended_ns", "model",
-        "protocol", "received_ns", "rejected", "rows", "sent_ns", "timings", "trace_id", "version",
+        "answering", "began_ns", "bytes_in", "bytes_out", "deadline_ns", "ended", "ended_ns",
+        "model", "observer", "protocol", "received_ns", "rejected", "request_id", "rows", "sent_ns",
+        "timings", "trace", "trace_id", "version",
     )  # fmt: skip
 
     def __init__(
         self,
         protocol: str,
-        ended: Callable[[Exchange, Code | None], None],
+        ended: Ending,
         model: str = "",
         version: str = "",
+        observer: Observer | None = None,
     ) -> None:
         self.protocol = protocol
+        self.observer = observer
         self.ended = ended
         self.model = model
         self.version = version
@@ -64,6 +96,9 @@ class Exchange:
         self.rows = 0
         self.timings = NO_TIMINGS
         self.rejected = ""
+        self.request_id = ""
+        self.answering = 0
+        self.trace: Trace | None = None
         self.trace_id = ""
 
     def arrived(self, size: int) -> None:
@@ -104,12 +139,31 @@ class Exchange:
         if error is None:
             if not self.ended_ns:
                 self.encoded(0)
-            self.ended(self, None)
+            self._tell(None)
             return
         self.ended_ns = time.monotonic_ns()
         if isinstance(error, Overloaded):
             self.rejected = error.reason
-        self.ended(self, self._code(error))
+        if isinstance(error, ServingError) and self.trace is not None:
+            error.told = self.trace.headers
+        code = self._code(error)
+        if code is Code.INTERNAL:
+            self._name_in_logs()
+        self._tell(code)
+
+    def _tell(self, code: Code | None) -> None:
+        self.ended(self, code)
+        if self.observer is not None:
+            self.observer.ended(self, code)
+
+    def _name_in_logs(self) -> None:
+        """Whatever is logged of this failure, by whoever catches it in this task, is to say which
+        request it is about.
+        """
+        trace = self.trace.trace_id if self.trace is not None else ""
+        names = {"model": self.model, "request_id": self.request_id, "trace_id": trace}
+        known = {name: value for name, value in names.items() if value}
+        structlog.contextvars.bind_contextvars(**known)
 
     def _code(self, error: BaseException) -> Code:
         if isinstance(error, ServingError):
@@ -121,3 +175,5 @@ class Exchange:
 
 
 NO_TIMINGS = Timings()
+Ending = Callable[[Exchange, Code | None], None]
+"""Takes an exchange that has ended, and the code of its error, None for an answer."""

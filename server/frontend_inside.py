@@ -41,7 +41,8 @@ class FrontendInside:
         )  # fmt: skip
         servicers = all_servicers(core.data, control, limits)
         self._grpc = GrpcFrontend(servicers, core.data, limits)
-        self._link.attach(core.table, core.join)
+        self._link.attach(core.table, core.join, core.observe)
+        self._flush = core.flush
 
     async def start(self) -> tuple[int, int]:
         """Listen; the REST and the gRPC port. Raises ConfigError."""
@@ -59,6 +60,7 @@ class FrontendInside:
     async def stop(self) -> None:
         """Finish what is in flight."""
         await asyncio.gather(self._rest.stop(), self._grpc.stop(self._settings.drain_timeout))
+        await self._flush()
         self._link.close()
 
 

@@ -22,7 +22,7 @@ from server.frontends.limits import limits_of
 from server.frontends.rest import create_app
 from server.frontends.servicers import all_servicers
 from server.hosting.client import GatewayClient, attach
-from server.telemetry.logs import configure_logs
+from server.telemetry.logs import configure_logs, use_log_rules
 
 log = structlog.get_logger()
 
@@ -42,6 +42,8 @@ async def run(path: str) -> None:
 async def _serve(client: GatewayClient) -> None:
     welcome = client.welcome
     configure_logs(welcome.log_level, welcome.log_format)
+    if client.log_rules is not None:
+        use_log_rules(client.log_rules)
     structlog.contextvars.bind_contextvars(frontend=welcome.number)
     limits = limits_of(welcome)
     rest = HttpServer(

@@ -19,6 +19,7 @@ from server.lifecycle.overview import Overview
 from server.repository.served import ServedModel
 from server.repository.settings import ModelSettings
 from server.statistics import ModelStatistics
+from server.telemetry.settings_words import Changes, Setting
 
 SERVER_NAME = "underway"
 
@@ -127,6 +128,15 @@ class ControlPlane(Protocol):
     async def unload(self, model: str, unload_dependents: bool) -> None:
         """Unload `model`; Unsupported while control is off."""
 
+    async def trace_settings(self, model: str, changes: Changes) -> Mapping[str, Setting]:
+        """Which requests of `model`, or of all where it is "", are traced, after `changes`.
+
+        InvalidArgument or Unsupported names the setting that cannot be so; nothing is changed then.
+        """
+
+    async def log_settings(self, changes: Changes) -> Mapping[str, Setting]:
+        """What is logged, after `changes`; raises as `trace_settings` does."""
+
     async def tf_serving_metrics(self) -> bytes:
         """The metrics under TensorFlow Serving's names, as Prometheus' text; NotFound while they
         are off.
@@ -140,6 +150,14 @@ class ControlPlane(Protocol):
         be named or a label of a version that is not READY. Internal with `N model(s) did not become
         available: {...}` where that is so; the new models stay all the same.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class TraceFile:
+    """What a runtime's profiler captured; `name` says the form."""
+
+    name: str
+    content: bytes
 
 
 class AdminPlane(Protocol):
@@ -163,6 +181,14 @@ class AdminPlane(Protocol):
     async def metrics(self, accept: str) -> tuple[bytes, str]:
         """All metrics with what frontends have counted up to now, in the form that the header
         Accept asks for, and their content type.
+        """
+
+    async def profile(self, model: str, version: str, batches: int, seconds: float) -> TraceFile:
+        """What the runtime's own profiler captures in one worker of the next 1 to 1000 batches, or
+        of as many as come within `seconds`, 1 to 300.
+
+        InvalidArgument for other numbers, NotFound and Unavailable as the data plane, Unsupported
+        where the runtime has no profiler, Overloaded while a profile of the model is being taken.
         """
 
     async def overview(self) -> Overview:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import structlog
 
 from tests.harness.server_process import ROOT, ServerProcess, serving
 
@@ -18,6 +20,24 @@ hypothesis.settings.register_profile(
     "any-machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("any-machine")
+
+
+@pytest.fixture(autouse=True)
+def no_names_in_logs() -> Iterator[None]:
+    """What a failed request has bound in its task, a test without a task has bound for all."""
+    yield
+    structlog.contextvars.clear_contextvars()
+
+
+@pytest.fixture
+def logging_as_before() -> Iterator[None]:
+    """For a test that says how this process logs: it does so no longer than that."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -62,6 +62,7 @@ class BatchQueue:
         self._rows = 0
         self._bytes = 0
         self._closed = False
+        self._nudged = False
         self._changed = threading.Condition()
 
     def put(self, request: Infer, client: object = None) -> None:
@@ -102,10 +103,19 @@ class BatchQueue:
             self._closed = True
             self._changed.notify()
 
+    def nudge(self) -> None:
+        """Let `take` return at once, now or when it is called next, be it with nothing."""
+        with self._changed:
+            self._nudged = True
+            self._changed.notify()
+
     def take(self) -> Batch | None:
-        """The next batch; None when closed and empty."""
+        """The next batch; None when closed and empty, one of nothing after a nudge."""
         with self._changed:
             while True:
+                if self._nudged:
+                    self._nudged = False
+                    return Batch(())
                 if not self._waiting:
                     if self._closed:
                         return None

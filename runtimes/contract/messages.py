@@ -1,7 +1,8 @@
 """Every message between the gateway and a worker, grouped by direction.
 
-gateway -> worker    Load, then any number of Infer and Cancel, then Stop (or end of file)
-worker -> gateway    Ready or LoadFailed once; then exactly one Result or Failed per Infer
+gateway -> worker    Load, then any number of Infer, Cancel and Profile, then Stop (or end of file)
+worker -> gateway    Ready or LoadFailed once; then exactly one Result or Failed per Infer, and one
+                     Profiled per Profile
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from runtimes.contract.codes import Code
-from runtimes.contract.tensor import NamedSignature, Signature, Tensor, TensorSpec
+from runtimes.contract.tensor import Buffer, NamedSignature, Signature, Tensor, TensorSpec
 
 OptionValue = str | int | float | bool
 
@@ -164,6 +165,17 @@ class Ping:
 
 
 @dataclass(frozen=True, slots=True)
+class Profile:
+    """Capture what the runtime's own profiler says of the next `batches` batches, or of as many as
+    come within `seconds`; answered by Profiled, with a trace of at most `max_bytes`.
+    """
+
+    batches: int
+    seconds: float
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """Finish what is queued, then exit."""
 
@@ -254,6 +266,18 @@ class Failed:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Profiled:
+    """What was captured: a file of that `name`, which says its form. Or, with a `code`, why there
+    is none.
+    """
+
+    name: str = ""
+    trace: Buffer = b""
+    code: Code | None = None
+    message: str = ""
+
+
 Message = (
     Load
     | Infer
@@ -262,6 +286,7 @@ Message = (
     | Share
     | Taken
     | Ping
+    | Profile
     | Stop
     | Warming
     | Pong
@@ -269,4 +294,5 @@ Message = (
     | LoadFailed
     | Result
     | Failed
+    | Profiled
 )

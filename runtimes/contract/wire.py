@@ -38,6 +38,8 @@ from runtimes.contract.messages import (
     Padding,
     Ping,
     Pong,
+    Profile,
+    Profiled,
     ProtocolError,
     Ready,
     Result,
@@ -64,6 +66,8 @@ def encode(message: Message, place: Place | None = None) -> tuple[bytes, list[Bu
         return encode_infer(cast(Infer, message), place)
     if kind is Result:
         return encode_result(cast(Result, message), place)
+    if isinstance(message, Profiled):
+        return _dumps(_header(message)).encode("ascii"), [message.trace]
     return _dumps(_header(message)).encode("ascii"), []
 
 
@@ -84,6 +88,10 @@ def _header(message: Message) -> list[object]:
             header = ["ping"]
         case Pong(busy_ns=busy):
             header = ["pong", busy]
+        case Profile(batches=batches, seconds=seconds, max_bytes=most):
+            header = ["profile", batches, seconds, most]
+        case Profiled(name=name, code=code, message=text):
+            header = ["profiled", name, code, text]
         case Stop():
             header = ["stop"]
         case Warming():
@@ -172,6 +180,10 @@ _DECODERS: dict[str, Callable[[Fields, memoryview], Message]] = {
     "taken": lambda fields, _: Taken(fields[1]),
     "ping": lambda _fields, _body: Ping(),
     "pong": lambda fields, _: Pong(int(fields[1])),
+    "profile": lambda fields, _: Profile(int(fields[1]), float(fields[2]), int(fields[3])),
+    "profiled": lambda fields, body: Profiled(
+        str(fields[1]), body, None if fields[2] is None else Code(fields[2]), str(fields[3])
+    ),
     "stop": lambda _fields, _body: Stop(),
     "warming": lambda _fields, _body: Warming(),
     "load": _load,

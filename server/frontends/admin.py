@@ -1,10 +1,11 @@
-"""The operators' page: metrics, overview, history, labels and rollback, on a port apart from
-inference.
+"""The operators' page: metrics, overview, history, labels, rollback and profiles, on a port apart
+from inference.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from urllib.parse import quote
 
 import orjson
 from starlette.applications import Starlette
@@ -13,16 +14,18 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from server.errors import InvalidArgument
-from server.frontends.open_inference.rest_io import json_body
+from server.frontends.open_inference.rest_io import VERSION, json_body, model_of
 from server.frontends.rest_errors import add_error_handlers
 from server.planes import AdminPlane
 
 MAX_BODY = 64 * 1024
 MAX_HISTORY = 2000
+PROFILE_SECONDS = 30
+OCTETS = "application/octet-stream"
 
 
 def create_admin_app(admin: AdminPlane) -> Starlette:
-    """An ASGI application with `/metrics` and `/v2/admin/...`."""
+    """An ASGI application with `/metrics`, `/v2/admin/...` and `/v2/models/.../profile`."""
     pages = _Pages(admin)
     app = Starlette(
         routes=[
@@ -32,6 +35,12 @@ def create_admin_app(admin: AdminPlane) -> Starlette:
             Route("/v2/admin/models/{model}/labels", pages.labels),
             Route("/v2/admin/models/{model}/labels", pages.label, methods=["POST"]),
             Route("/v2/admin/models/{model}/rollback", pages.roll_back, methods=["POST"]),
+            Route("/v2/models/{model}/profile", pages.profile, methods=["POST"]),
+            Route(
+                f"/v2/models/{{model}}/versions/{{version:{VERSION}}}/profile",
+                pages.profile,
+                methods=["POST"],
+            ),
             Route("/metrics", pages.metrics),
         ]
     )
@@ -54,11 +63,9 @@ class _Pages:
 
     async def history(self, request: Request) -> Response:
         """What happened to every version, oldest first; `?limit=` for the newest only."""
-        limit = request.query_params.get("limit", str(MAX_HISTORY))
-        if not limit.isdecimal() or len(limit) > 9:
-            raise InvalidArgument("limit: expected a whole number")
+        limit = _number("limit", request.query_params.get("limit", str(MAX_HISTORY)))
         model = request.path_params.get("model", "")
-        entries = self._admin.history(model, min(int(limit), MAX_HISTORY))
+        entries = self._admin.history(model, min(limit, MAX_HISTORY))
         return _json({"history": [asdict(entry) for entry in entries]})
 
     async def labels(self, request: Request) -> Response:
@@ -81,6 +88,26 @@ class _Pages:
         """Turn to the version before the default one."""
         model = request.path_params["model"]
         return _json({"model": model, "version": await self._admin.roll_back(model)})
+
+    async def profile(self, request: Request) -> Response:
+        """The trace of the next batches, as a file: `?batches=` of them, within `?seconds=`."""
+        query = request.query_params
+        model, version = model_of(request)
+        batches = _number("batches", query.get("batches", ""))
+        seconds = _number("seconds", query.get("seconds", str(PROFILE_SECONDS)))
+        trace = await self._admin.profile(model, version, batches, seconds)
+        media_type = "application/json" if trace.name.endswith(".json") else OCTETS
+        disposition = f"attachment; filename*=UTF-8''{quote(trace.name, safe='')}"
+        return Response(
+            trace.content, media_type=media_type, headers={"Content-Disposition": disposition}
+        )
+
+
+def _number(name: str, text: str) -> int:
+    """A parameter of the query; InvalidArgument for what is no number."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise InvalidArgument(f"{name}: expected a whole number")
+    return int(text)
 
 
 def _json(document: object) -> Response:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import aclosing
+from types import MappingProxyType
 from typing import TypeVar
 
 from starlette.types import Message, Receive, Scope, Send
@@ -44,6 +45,7 @@ from server.frontends.limits import FrontendLimits, answer_too_large_message
 from server.frontends.polled import PolledReceive
 
 T = TypeVar("T")
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 _HEADERS = [
     (b"content-type", CONTENT_TYPE),
@@ -145,7 +147,7 @@ class GrpcAsgi:
         except Exception as error:
             await answering.end(as_serving_error(error, scope["path"]))
         else:
-            await answering.end(None)
+            await answering.end(None, call.context.trailing)
 
     async def _work(
         self,
@@ -179,14 +181,16 @@ class _Answering:
         except Exception as error:  # each server has one of its own for this
             raise Cancelled("the client went away") from error
 
-    async def end(self, error: ServingError | None) -> None:
-        """No more answers."""
+    async def end(self, error: ServingError | None, trailing: Mapping[str, str] = NOTHING) -> None:
+        """No more answers; `trailing` goes behind them."""
         if error is not None and not self._begun:
             return await _refuse(error, self._send)
         await self._begin()
         await self._send({"type": "http.response.body", "body": b""})
-        told = _OK if error is None else {**_OK, "headers": status_fields(error)}
-        await self._send(told)
+        if error is not None:
+            await self._send({**_OK, "headers": status_fields(error)})
+        else:
+            await self._send(_with_trailing(trailing) if trailing else _OK)
         return None
 
     async def _begin(self) -> None:

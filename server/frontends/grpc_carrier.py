@@ -36,9 +36,9 @@ class GrpcCarrier:
         """One message each way."""
 
         async def handle(payload: bytes, context: _Context) -> bytes:
+            call = _call_context(context)
             try:
                 self._check_request(payload)
-                call = _call_context(context)
                 reply = await handler(payload, call)
                 self._check_reply(reply)
                 if call.trailing:
@@ -63,6 +63,8 @@ class GrpcCarrier:
                     async for reply in replies:
                         self._check_reply(reply)
                         await context.write(reply)
+                if call.trailing:
+                    context.set_trailing_metadata(tuple(call.trailing.items()))
             except Exception as error:
                 await _abort(context, as_serving_error(error, path))
 
@@ -88,6 +90,7 @@ def _call_context(context: _Context) -> CallContext:
 
 
 async def _abort(context: _Context, error: ServingError) -> NoReturn:
-    pushback = pushback_ms(error)
-    trailing = () if pushback is None else ((PUSHBACK, pushback),)
+    trailing = tuple(error.told.items())
+    if (pushback := pushback_ms(error)) is not None:
+        trailing += ((PUSHBACK, pushback),)
     await context.abort(STATUS[error.code], details(error), trailing)

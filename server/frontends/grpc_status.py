@@ -48,6 +48,7 @@ def status_fields(error: ServingError) -> list[tuple[bytes, bytes]]:
         (b"grpc-status", b"%d" % STATUS_NUMBER[error.code]),
         (b"grpc-message", quote(details(error), safe=_PLAIN).encode()),
     ]
+    fields += [(name.encode(), text.encode()) for name, text in error.told.items()]
     if (pushback := pushback_ms(error)) is not None:
         fields.append((PUSHBACK.encode(), pushback.encode()))
     return fields

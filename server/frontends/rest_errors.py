@@ -60,7 +60,7 @@ async def _serving_error(_request: Request, error: Exception) -> Response:
 
 def serving_error_response(error: ServingError) -> Response:
     """What a client is told of `error`."""
-    headers: dict[str, str] = {}
+    headers = dict(error.told)
     if error.retry_after is not None:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
     if isinstance(error, UnsupportedEncoding):

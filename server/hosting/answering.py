@@ -14,15 +14,18 @@ from server.routing.messages import (
     Ask,
     AskIndex,
     AskLoad,
+    AskLog,
     AskReplace,
     AskStatistics,
     AskTfServingMetrics,
+    AskTrace,
     AskUnload,
     Done,
     IndexIs,
     MetricsAre,
     Question,
     Refused,
+    SettingsAre,
     StatisticsAre,
 )
 
@@ -31,7 +34,7 @@ log = structlog.get_logger()
 MOST_QUESTIONS = 256
 """Questions of one frontend that may be open; more are refused."""
 
-Result = Done | IndexIs | StatisticsAre | MetricsAre | Refused
+Result = Done | IndexIs | StatisticsAre | MetricsAre | SettingsAre | Refused
 
 _Reply = Callable[[Answer], None]
 
@@ -55,6 +58,10 @@ async def _answer(control: ControlPlane, question: Question) -> Result:
             return StatisticsAre(tuple(await control.statistics(model, version)))
         case AskTfServingMetrics():
             return MetricsAre(await control.tf_serving_metrics())
+        case AskTrace(model=model, changes=changes):
+            return SettingsAre(dict(await control.trace_settings(model, changes)))
+        case AskLog(changes=changes):
+            return SettingsAre(dict(await control.log_settings(changes)))
         case AskLoad(model=model, parameters=parameters, binary=binary):
             await control.load(model, {**parameters, **dict.fromkeys(binary, b"")})
         case AskUnload(model=model, dependents=dependents):

@@ -20,11 +20,13 @@ from server.routing.messages import (
     FromGateway,
     Hello,
     Listening,
+    LogIs,
     Pause,
     Serve,
     Stop,
     Stopped,
     Tell,
+    TraceIs,
     Welcome,
     WorkerJoined,
 )
@@ -32,6 +34,8 @@ from server.routing.receiver import Receiver
 from server.routing.table import TableMessage
 from server.telemetry.counts import Latency
 from server.telemetry.lag import LagMeter
+from server.telemetry.log_settings import LogRules
+from server.telemetry.logs import use_log_rules
 
 log = structlog.get_logger()
 
@@ -65,6 +69,8 @@ class GatewayClient:
     welcome: Welcome
     data: ServingDataPlane
     control: RemoteControlPlane
+    log_rules: LogRules | None = None
+    """What was asked for since the gateway started, None for what it started with."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._channel = Channel(sock, _DECODER, self._received, self._lost)
@@ -111,6 +117,7 @@ class GatewayClient:
         await self._lag.stop()
         self._receiver.close()
         if self._core is not None:
+            await self._core.flush()
             self._tell(Counted(0, self._core.table.report()))
             self._core.table.close()
         self._tell(Stopped())
@@ -141,6 +148,11 @@ class GatewayClient:
             self._core.table.apply(message)
         elif isinstance(message, Tell):
             self._tell(Counted(message.number, self._core.table.report()))
+        elif isinstance(message, TraceIs):
+            self._core.observe(message)
+        elif isinstance(message, LogIs):
+            self.log_rules = message.rules
+            use_log_rules(message.rules)
         elif isinstance(message, Serve):
             self._serve.set()
         elif isinstance(message, Pause):

@@ -4,14 +4,20 @@ workers, and the data plane over them.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import socket
 from collections.abc import Callable
 
 from server.admission import Admission, AdmissionBounds
 from server.dataplane import ServingDataPlane
-from server.routing.messages import FromFrontend, LoadAdded, Welcome, WorkerJoined
+from server.repository.background import in_background
+from server.routing.messages import FromFrontend, LoadAdded, TraceIs, Welcome, WorkerJoined
 from server.routing.table import RoutingTable, Workers
+from server.telemetry.observers import make_observer
 from server.workers.balancer import Balancer
+
+FLUSH_WAIT = 3.0
 
 
 class FrontendCore:
@@ -24,7 +30,26 @@ class FrontendCore:
         admission = Admission(
             AdmissionBounds(bounds.rows, bounds.bytes, bounds.model_rows, bounds.model_bytes)
         )
-        self.data = ServingDataPlane(self.table, admission)
+        self._observer = make_observer(
+            tracing=welcome.tracing,
+            access_log_rate=welcome.access_log_rate,
+            server_version=welcome.server_version,
+            frontends=welcome.frontends,
+            number=welcome.number,
+        )
+        self.data = ServingDataPlane(self.table, admission, self._observer)
+
+    def observe(self, told: TraceIs) -> None:
+        """Trace requests by other rules from here on."""
+        if self._observer is not None:
+            self._observer.follow(told.rules)
+
+    async def flush(self) -> None:
+        """Send the traces that are left, but do not wait long where nobody takes them."""
+        if self._observer is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FLUSH_WAIT):
+                    await in_background(self._observer.close, "traces")
 
     async def join(self, joined: WorkerJoined, sock: socket.socket) -> None:
         """Connect to a worker by `sock`, which is owned here. Raises OSError."""

@@ -16,19 +16,23 @@ from server.routing.messages import (
     Ask,
     AskIndex,
     AskLoad,
+    AskLog,
     AskReplace,
     AskStatistics,
     AskTfServingMetrics,
+    AskTrace,
     AskUnload,
     FromFrontend,
     IndexIs,
     MetricsAre,
     Question,
     Refused,
+    SettingsAre,
     StatisticsAre,
     Withdraw,
 )
 from server.statistics import ModelStatistics
+from server.telemetry.settings_words import Changes, Setting
 
 
 class RemoteControlPlane:
@@ -58,6 +62,16 @@ class RemoteControlPlane:
         """The metrics under TensorFlow Serving's names."""
         found = await self._ask(AskTfServingMetrics(), self._control_timeout)
         return found.text if isinstance(found, MetricsAre) else b""
+
+    async def trace_settings(self, model: str, changes: Changes) -> Mapping[str, Setting]:
+        """The trace settings after `changes`."""
+        found = await self._ask(AskTrace(model, dict(changes)), self._control_timeout)
+        return found.settings if isinstance(found, SettingsAre) else {}
+
+    async def log_settings(self, changes: Changes) -> Mapping[str, Setting]:
+        """The log settings after `changes`."""
+        found = await self._ask(AskLog(dict(changes)), self._control_timeout)
+        return found.settings if isinstance(found, SettingsAre) else {}
 
     async def load(self, model: str, parameters: Mapping[str, str | bool | int | bytes]) -> None:
         """Load or reload `model`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 
 from server.routing.messages import (
     Applied,
@@ -11,6 +12,7 @@ from server.routing.messages import (
     FromGateway,
     Released,
     Tell,
+    TraceIs,
 )
 from server.routing.publisher import Publisher, Subscriber
 from server.routing.receiver import Join, Receiver
@@ -25,10 +27,12 @@ class DirectLink:
         self._subscriber = Subscriber(number, self)
         self._receiver: Receiver | None = None
         self._table: RoutingTable | None = None
+        self._observe: Callable[[TraceIs], None] | None = None
 
-    def attach(self, table: RoutingTable, join: Join) -> None:
+    def attach(self, table: RoutingTable, join: Join, observe: Callable[[TraceIs], None]) -> None:
         """Hand everything to `table` from here on, which must tell by `tell`."""
         self._table = table
+        self._observe = observe
         self._receiver = Receiver(join, self._apply)
         self._publisher.join(self._subscriber)
 
@@ -57,3 +61,5 @@ class DirectLink:
             self.tell(Counted(message.number, self._table.report()))
         elif isinstance(message, TableMessage):
             self._table.apply(message)
+        elif isinstance(message, TraceIs) and self._observe is not None:
+            self._observe(message)

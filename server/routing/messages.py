@@ -1,8 +1,8 @@
 """Every message between the gateway and a frontend, grouped by direction.
 
-gateway -> frontend    Welcome once; then LoadAdded, WorkerJoined (with its socket), Trouble and
-                       Routes as things change; Serve once when all of it was told; Answer; Tell;
-                       Stop at the end
+gateway -> frontend    Welcome once; then LoadAdded, WorkerJoined (with its socket), Trouble,
+                       Routes, TraceIs and LogIs as things change; Serve once when all of it was
+                       told; Answer; Tell; Stop at the end
 frontend -> gateway    Hello once; then Applied per revision, Released per load, Counted, Ask and
                        Withdraw as clients come, Listening once, Stopped at the end
 
@@ -20,6 +20,9 @@ from server.repository.served import ServedModel
 from server.repository.settings import ModelSettings
 from server.statistics import ModelStatistics
 from server.telemetry.counts import Report
+from server.telemetry.log_settings import LogRules
+from server.telemetry.settings_words import Setting
+from server.telemetry.trace_settings import TraceRules
 
 PROTOCOL = 2
 """Both sides are of one release; a frontend of another one must not be let in."""
@@ -65,6 +68,9 @@ class Welcome(_Message, frozen=True):
     tf_serving_metrics: bool = False
     log_level: str = "info"
     log_format: str = "auto"
+    frontends: int = 1
+    tracing: bool = False
+    access_log_rate: float = 0.0
 
 
 class LoadAdded(_Message, frozen=True):
@@ -121,6 +127,18 @@ class Serve(_Message, frozen=True):
     """Everything there is was told; clients may be answered."""
 
 
+class TraceIs(_Message, frozen=True):
+    """Which requests are traced from here on."""
+
+    rules: TraceRules
+
+
+class LogIs(_Message, frozen=True):
+    """What is logged from here on."""
+
+    rules: LogRules
+
+
 class Tell(_Message, frozen=True):
     """Answer with Counted now."""
 
@@ -149,6 +167,12 @@ class MetricsAre(_Message, frozen=True):
     text: bytes
 
 
+class SettingsAre(_Message, frozen=True):
+    """Trace or log settings by their names."""
+
+    settings: dict[str, Setting]
+
+
 class Refused(_Message, frozen=True):
     """A ServingError: `code` as in runtimes.contract.codes."""
 
@@ -161,7 +185,7 @@ class Answer(_Message, frozen=True):
     """Ends the Ask of that id."""
 
     id: int
-    result: Done | IndexIs | StatisticsAre | MetricsAre | Refused
+    result: Done | IndexIs | StatisticsAre | MetricsAre | SettingsAre | Refused
 
 
 class Pause(_Message, frozen=True):
@@ -240,13 +264,35 @@ class AskTfServingMetrics(_Message, frozen=True):
     """The metrics under TensorFlow Serving's names."""
 
 
+class AskTrace(_Message, frozen=True):
+    """The trace settings of a model, or of the server where it is "", after `changes`."""
+
+    model: str
+    changes: dict[str, Setting | None]
+
+
+class AskLog(_Message, frozen=True):
+    """The log settings after `changes`."""
+
+    changes: dict[str, Setting | None]
+
+
 class AskReplace(_Message, frozen=True):
     """Serve these models in place of all that the model config named."""
 
     models: tuple[ServedModel, ...]
 
 
-Question = AskIndex | AskStatistics | AskLoad | AskUnload | AskReplace | AskTfServingMetrics
+Question = (
+    AskIndex
+    | AskStatistics
+    | AskLoad
+    | AskUnload
+    | AskReplace
+    | AskTfServingMetrics
+    | AskTrace
+    | AskLog
+)
 
 
 class Ask(_Message, frozen=True):
@@ -274,6 +320,8 @@ FromGateway = (
     | Routes
     | Started
     | Serve
+    | TraceIs
+    | LogIs
     | Tell
     | Answer
     | Pause

@@ -23,11 +23,13 @@ from server.routing.messages import (
     Counted,
     FromGateway,
     LoadAdded,
+    LogIs,
     Released,
     Routes,
     Serve,
     Started,
     Tell,
+    TraceIs,
     Trouble,
     WorkerJoined,
 )
@@ -80,6 +82,7 @@ class Publisher:
         self._subscribers: set[Subscriber] = set()
         self._loads: dict[ModelVersion, _Published] = {}
         self._routes: dict[str, Routes] = {}
+        self._switched: dict[type[TraceIs | LogIs], TraceIs | LogIs] = {}
         self._started = False
         self._revision = 0
         self._tells = itertools.count(1)
@@ -91,6 +94,8 @@ class Publisher:
     def join(self, subscriber: Subscriber) -> None:
         """A new frontend: tell it everything there is, then that this was all."""
         self._subscribers.add(subscriber)
+        for switched in self._switched.values():
+            subscriber.link.send(switched)
         for version, published in self._loads.items():
             if not published.retired:
                 self._introduce(subscriber, version, published)
@@ -133,6 +138,11 @@ class Publisher:
         for subscriber in self._subscribers:
             subscriber.link.send(Tell(number))
         await self._until(lambda one: one.told >= number, COUNT_WAIT)
+
+    def observe(self, message: TraceIs | LogIs) -> None:
+        """Tell all frontends, the ones to come as well."""
+        self._switched[type(message)] = message
+        self._send(message)
 
     def started(self) -> None:
         """The models found at the start were given their chance."""

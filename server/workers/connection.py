@@ -11,6 +11,7 @@ from typing import cast
 
 import structlog
 
+from runtimes.contract.codes import Code
 from runtimes.contract.frames import FrameReader, frame
 from runtimes.contract.messages import (
     Cancel,
@@ -22,6 +23,8 @@ from runtimes.contract.messages import (
     ModelSpec,
     Ping,
     Pong,
+    Profile,
+    Profiled,
     ProtocolError,
     Ready,
     Result,
@@ -39,6 +42,12 @@ log = structlog.get_logger()
 PADDING_ROOM = 2**20
 MAX_WAIT = 365 * 86400.0  # seconds; a deadline beyond is none
 DIED_LOADING = LoadFailed("the worker died while loading")
+DIED_PROFILING = Profiled(
+    code=Code.UNAVAILABLE, message="the model's worker died while a profile of it was taken"
+)
+ONE_PROFILE = Profiled(
+    code=Code.OVERLOADED, message="a profile of this worker is being taken; one at a time"
+)
 
 
 class WorkerConnection(asyncio.BufferedProtocol):
@@ -72,6 +81,7 @@ class WorkerConnection(asyncio.BufferedProtocol):
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Result]] = {}
         self._transport: asyncio.Transport | None = None
+        self._profiled: asyncio.Future[Profiled] | None = None
         self._turn: OneTurn | None = None
         self._gone = False
 
@@ -150,6 +160,17 @@ class WorkerConnection(asyncio.BufferedProtocol):
                 self._send(Cancel(request_id))
             raise
 
+    async def profile(self, asked: Profile) -> Profiled:
+        """What the worker captured, or why it did not; Unavailable if it died."""
+        if self._gone:
+            raise _died()
+        if self._profiled is not None:
+            return ONE_PROFILE
+        self._profiled = self._loop.create_future()
+        self._send(asked)
+        # Whoever gives up waiting: until the worker has answered, the next answer is that one.
+        return await asyncio.shield(self._profiled)
+
     def ping(self) -> None:
         """Ask for a sign of life."""
         self._send(Ping())
@@ -216,6 +237,8 @@ class WorkerConnection(asyncio.BufferedProtocol):
         for future in waiting.values():
             if not future.done():
                 future.set_exception(_died())
+        if self._profiled is not None and not self._profiled.done():
+            self._profiled.set_result(DIED_PROFILING)
         self._lost()
 
     def _receive(self, message: Message) -> None:
@@ -231,6 +254,12 @@ class WorkerConnection(asyncio.BufferedProtocol):
                 future = self._waiting.pop(request_id, None)
                 if future is not None and not future.done():
                     future.set_exception(error_for(code, text))
+            case Profiled():
+                if self._profiled is None:
+                    raise ProtocolError("unexpected Profiled")
+                if not self._profiled.done():
+                    self._profiled.set_result(message)
+                self._profiled = None
             case Pong(busy_ns=busy_ns):
                 self._busy_ns = busy_ns
             case Warming() if not self.loaded.done():

@@ -13,7 +13,15 @@ from collections.abc import Callable
 import structlog
 
 from runtimes.contract.frames import frame
-from runtimes.contract.messages import Connect, LoadFailed, ModelSpec, Ready, Result
+from runtimes.contract.messages import (
+    Connect,
+    LoadFailed,
+    ModelSpec,
+    Profile,
+    Profiled,
+    Ready,
+    Result,
+)
 from runtimes.contract.tensor import Tensor
 from server.errors import Unavailable
 from server.workers.connection import DIED_LOADING, WorkerConnection
@@ -145,6 +153,12 @@ class Worker:
                 ours.close()
                 raise
         return ours
+
+    async def profile(self, asked: Profile) -> Profiled:
+        """See WorkerConnection.profile."""
+        if self._connection is None:
+            raise Unavailable("the model's worker is not running")
+        return await self._connection.profile(asked)
 
     def watch(self, on_lost: Callable[[Worker], None]) -> None:
         """Call `on_lost` when the worker dies without having been stopped."""

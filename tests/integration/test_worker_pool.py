@@ -14,8 +14,9 @@ import psutil
 import pytest
 import pytest_asyncio
 
+from runtimes.contract.codes import Code
 from runtimes.contract.frames import frame
-from runtimes.contract.messages import Batching, Infer, ModelSpec
+from runtimes.contract.messages import Batching, Infer, ModelSpec, Profile
 from runtimes.contract.tensor import Datatype, Tensor, TensorSpec
 from server.errors import DeadlineExceeded, Internal, Overloaded, Unavailable
 from server.workers.balancer import Balancer
@@ -456,3 +457,27 @@ async def test_a_frontend_that_does_not_read_its_answers_does_not_stop_the_other
 
     assert await asyncio.wait_for(ask(other, 5), 60) == bytes([5])
     stuck.close()
+
+
+# ---- profiles ------------------------------------------------------------------------------------
+
+
+async def test_echo_has_nothing_to_profile_and_says_so(start):
+    pool = await start()
+    answer = await pool.workers[0].profile(Profile(1, 5.0, 2**20))
+    assert (answer.code, answer.message) == (
+        Code.UNSUPPORTED, "the echo runtime has no profiler"
+    )  # fmt: skip
+    assert await ask(pool, 7) == b"\x07"
+
+
+async def test_a_worker_that_dies_leaves_no_profile_waiting(start):
+    pool = await start()
+    worker = pool.workers[0]
+    os.kill(worker.pid, signal.SIGSTOP)
+    asked = asyncio.ensure_future(worker.profile(Profile(1, 5.0, 2**20)))
+    await asyncio.sleep(0)
+    second = await worker.profile(Profile(1, 5.0, 2**20))
+    os.kill(worker.pid, signal.SIGKILL)
+    assert second.code is Code.OVERLOADED
+    assert (await asked).code is Code.UNAVAILABLE

@@ -1,4 +1,4 @@
-"""The server's own settings over gRPC: trace, log, shared memory; no call changes any of them."""
+"""The server's own settings over gRPC: trace, log, and shared memory, of which there is none."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ from typing import NoReturn
 
 from protos import inference_pb2 as pb
 from server.frontends.open_inference import shared_memory
-from server.frontends.open_inference.fixed_settings import (
-    LOG_SETTINGS,
-    TRACE_SETTINGS,
-    refuse_changes,
-)
-from server.planes import DataPlane
+from server.planes import ControlPlane, DataPlane
+from server.telemetry.settings_words import Changes, Setting
 
 SystemStatus = pb.SystemSharedMemoryStatusRequest
 CudaStatus = pb.CudaSharedMemoryStatusRequest
 
 
-def trace_setting(data: DataPlane, request: pb.TraceSettingRequest) -> pb.TraceSettingResponse:
-    """The trace settings; NotFound when they are asked of an unknown model."""
+async def trace_setting(
+    data: DataPlane, control: ControlPlane, request: pb.TraceSettingRequest
+) -> pb.TraceSettingResponse:
+    """The trace settings after what was asked; NotFound for an unknown model."""
     if request.model_name:
         data.model_ready(request.model_name, "")
-    refuse_changes("trace", TRACE_SETTINGS, _asked_trace(request.settings))
+    settings = await control.trace_settings(request.model_name, _asked_trace(request.settings))
     response = pb.TraceSettingResponse()
-    for name, value in TRACE_SETTINGS.items():
+    for name, value in settings.items():
         values = value if isinstance(value, list) else [str(value)]
         response.settings[name].value.extend(values)
     return response
 
 
-def log_settings(request: pb.LogSettingsRequest) -> pb.LogSettingsResponse:
-    """The log settings."""
-    refuse_changes("log", LOG_SETTINGS, _asked_log(request.settings))
+async def log_settings(
+    control: ControlPlane, request: pb.LogSettingsRequest
+) -> pb.LogSettingsResponse:
+    """The log settings after what was asked."""
+    settings = await control.log_settings(_asked_log(request.settings))
     response = pb.LogSettingsResponse()
-    for name, value in LOG_SETTINGS.items():
+    for name, value in settings.items():
         setting = response.settings[name]
         if isinstance(value, bool):
             setting.bool_param = value
@@ -78,18 +78,17 @@ def forget_cuda_region(
     return pb.CudaSharedMemoryUnregisterResponse()
 
 
-def _asked_trace(settings: Mapping[str, pb.TraceSettingRequest.SettingValue]) -> dict[str, object]:
-    """Each setting as the table has it: a list only where the setting is one."""
-    asked: dict[str, object] = {}
+def _asked_trace(settings: Mapping[str, pb.TraceSettingRequest.SettingValue]) -> Changes:
+    """A single value as a text, as REST has it; no value at all is null."""
+    asked: dict[str, Setting | None] = {}
     for name, setting in settings.items():
         values = list(setting.value)
-        single = len(values) == 1 and not isinstance(TRACE_SETTINGS.get(name), list)
-        asked[name] = (values[0] if single else values) if values else None
+        asked[name] = (values[0] if len(values) == 1 else values) if values else None
     return asked
 
 
-def _asked_log(settings: Mapping[str, pb.LogSettingsRequest.SettingValue]) -> dict[str, object]:
-    asked: dict[str, object] = {}
+def _asked_log(settings: Mapping[str, pb.LogSettingsRequest.SettingValue]) -> Changes:
+    asked: dict[str, Setting | None] = {}
     for name, setting in settings.items():
         choice = setting.WhichOneof("parameter_choice")
         asked[name] = getattr(setting, choice) if choice else None

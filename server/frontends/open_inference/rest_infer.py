@@ -28,6 +28,7 @@ from server.frontends.open_inference.rest_request import AnswerForm
 from server.frontends.open_inference.rest_response import Answer, encode_response
 from server.frontends.server_timing import HEADER as TIMING
 from server.frontends.server_timing import server_timing
+from server.frontends.trace_context import begun_by_headers, trace_fields
 from server.inference import InferenceRequest
 from server.planes import DataPlane
 
@@ -53,10 +54,12 @@ class InferEndpoint:
         Raises ServingError for whatever is refused.
         """
         with self._data.exchange(PROTOCOL, model, version) as exchange:
+            begun_by_headers(exchange, headers)
             answer = await self._answer(exchange, headers, receive)
             exchange.encoded(answer.size)
             if self._limits.server_timing:
                 answer.headers.append((TIMING, server_timing(exchange).encode()))
+            answer.headers.extend(trace_fields(exchange))
             return answer
 
     async def _answer(

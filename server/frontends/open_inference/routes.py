@@ -40,7 +40,7 @@ def add_routes(
     _add_health(app, models)
     _add_models(app, models)
     _add_repository(app, RepositoryEndpoints(control, limits))
-    _add_settings(app, SettingsEndpoints(data, limits))
+    _add_settings(app, SettingsEndpoints(data, control, limits))
     for kind in ("system", "cuda"):
         _add_shared_memory(app, kind, SharedMemoryEndpoints(kind))
 
@@ -124,11 +124,11 @@ def _add_repository(app: FastAPI, repository: RepositoryEndpoints) -> None:
 
 
 def _add_settings(app: FastAPI, settings: SettingsEndpoints) -> None:
-    trace = Operation("Trace settings", "Tracing is off and fixed.", ref("Settings"))
-    log = Operation("Log settings", "Fixed when the server starts.", ref("Settings"))
+    trace = Operation("Trace settings", "Which requests are traced.", ref("Settings"))
+    log = Operation("Log settings", "What is logged.", ref("Settings"))
     change = Operation(
         "Change settings",
-        "Answers with the settings if nothing would change, else 501.",
+        "Answers with all settings as they are then; null asks for what holds by default.",
         ref("Settings"),
         json_request("Settings"),
         errors=(400, 404, 413, 501),

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from google.protobuf.message import Message
@@ -33,6 +34,7 @@ from server.frontends.open_inference.grpc_queries import Queries
 from server.frontends.pipeline import in_order
 from server.frontends.server_timing import METADATA as TIMING
 from server.frontends.server_timing import server_timing
+from server.frontends.trace_context import begun_by_call
 from server.inference import InferenceResponse
 from server.planes import ControlPlane, DataPlane, ModelMetadata
 
@@ -57,7 +59,7 @@ class OpenInferenceServicer:
         queries = Queries(data, control, limits.server_version)
         self.unary: Mapping[str, UnaryHandler] = {
             _path("ModelInfer"): self._model_infer,
-            **_described(data, queries),
+            **_described(data, control, queries),
             **_shared_memory(),
         }
         self.streams: Mapping[str, StreamHandler] = {
@@ -66,7 +68,7 @@ class OpenInferenceServicer:
 
     async def _model_infer(self, payload: bytes, context: CallContext) -> bytes:
         with self._data.exchange(_PROTOCOL) as exchange:
-            reply = encode_infer(await self._infer(payload, context.deadline_ns, exchange))
+            reply = encode_infer(await self._infer(payload, context, exchange))
             self._encoded(reply, exchange)
             if self._limits.server_timing:
                 context.trailing[TIMING] = server_timing(exchange)
@@ -81,7 +83,7 @@ class OpenInferenceServicer:
         async def answer(payload: bytes) -> bytes:
             try:
                 with self._data.exchange(_PROTOCOL) as exchange:
-                    response = await self._infer(payload, context.deadline_ns, exchange)
+                    response = await self._infer(payload, context, exchange)
                     reply = encode_stream_infer(response)
                     self._encoded(reply, exchange)
                     return reply
@@ -96,15 +98,18 @@ class OpenInferenceServicer:
                 yield reply
 
     async def _infer(
-        self, payload: bytes, deadline_ns: int, exchange: Exchange
+        self, payload: bytes, context: CallContext, exchange: Exchange
     ) -> InferenceResponse:
         exchange.bytes_in = len(payload)
         try:
-            decoded = await _decode(payload, deadline_ns)
+            decoded = await _decode(payload, context.deadline_ns)
         except ServingError:
             exchange.model, exchange.version = named(payload)
+            begun_by_call(exchange, context)
             raise
         request = decoded.request
+        exchange.model = request.model
+        begun_by_call(exchange, context)
         if not decoded.classes:
             return await self._data.infer(request, exchange)
         # Asked before, because the version that answers may be gone right after.
@@ -124,9 +129,9 @@ def _path(method: str) -> str:
     return f"/{SERVICE_NAME}/{method}"
 
 
-def _described(data: DataPlane, queries: Queries) -> dict[str, UnaryHandler]:
-    def trace(request: pb.TraceSettingRequest) -> Message:
-        return settings.trace_setting(data, request)
+def _described(data: DataPlane, control: ControlPlane, queries: Queries) -> dict[str, UnaryHandler]:
+    trace = partial(settings.trace_setting, data, control)
+    log = partial(settings.log_settings, control)
 
     return {
         _path("ServerLive"): _now(pb.ServerLiveRequest, queries.server_live),
@@ -139,8 +144,8 @@ def _described(data: DataPlane, queries: Queries) -> dict[str, UnaryHandler]:
         _path("RepositoryIndex"): _later(pb.RepositoryIndexRequest, queries.repository_index),
         _path("RepositoryModelLoad"): _later(pb.RepositoryModelLoadRequest, queries.load),
         _path("RepositoryModelUnload"): _later(pb.RepositoryModelUnloadRequest, queries.unload),
-        _path("TraceSetting"): _now(pb.TraceSettingRequest, trace),
-        _path("LogSettings"): _now(pb.LogSettingsRequest, settings.log_settings),
+        _path("TraceSetting"): _later(pb.TraceSettingRequest, trace),
+        _path("LogSettings"): _later(pb.LogSettingsRequest, log),
     }
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from protos import tfs_api_pb2 as pb
 from server.errors import InvalidArgument, Unsupported
+from server.frontends.calls import CallContext
 from server.frontends.tf_serving.choice import (
     CLASSIFY,
     REGRESS,
@@ -23,6 +24,7 @@ from server.frontends.tf_serving.results import (
     regression_result,
     value_output,
 )
+from server.frontends.trace_context import begun_by_call
 
 MAX_TASKS = 64
 
@@ -35,15 +37,18 @@ class ExampleCalls:
         self._limit = limit
 
     async def classify(
-        self, choice: ModelChoice, given: pb.Input, deadline_ns: int
+        self, choice: ModelChoice, given: pb.Input, context: CallContext
     ) -> pb.ClassificationResponse:
         """The classes of every example. Raises ServingError."""
         with self._predictor.exchange(choice) as exchange:
+            begun_by_call(exchange, context)
             exchange.bytes_in = given.ByteSize()
             chosen = self._predictor.choose(choice, missing_for_examples)
             told = class_outputs(chosen)
             tensors, examples = example_tensors(chosen, given, self._limit)
-            answer = await self._predictor.infer(chosen, exchange, tensors, told.names, deadline_ns)
+            answer = await self._predictor.infer(
+                chosen, exchange, tensors, told.names, context.deadline_ns
+            )
             labels = chosen.metadata.settings.output_labels
             response = pb.ClassificationResponse(
                 model_spec=model_spec(choice.model, answer.version, chosen.name),
@@ -53,15 +58,18 @@ class ExampleCalls:
             return response
 
     async def regress(
-        self, choice: ModelChoice, given: pb.Input, deadline_ns: int
+        self, choice: ModelChoice, given: pb.Input, context: CallContext
     ) -> pb.RegressionResponse:
         """The value of every example. Raises ServingError."""
         with self._predictor.exchange(choice) as exchange:
+            begun_by_call(exchange, context)
             exchange.bytes_in = given.ByteSize()
             chosen = self._predictor.choose(choice, missing_for_examples)
             output = value_output(chosen)
             tensors, examples = example_tensors(chosen, given, self._limit)
-            answer = await self._predictor.infer(chosen, exchange, tensors, (output,), deadline_ns)
+            answer = await self._predictor.infer(
+                chosen, exchange, tensors, (output,), context.deadline_ns
+            )
             response = pb.RegressionResponse(
                 model_spec=model_spec(choice.model, answer.version, chosen.name),
                 result=regression_result(answer.outputs[0], examples),
@@ -70,7 +78,7 @@ class ExampleCalls:
             return response
 
     async def each(
-        self, tasks: Sequence[pb.InferenceTask], given: pb.Input, deadline_ns: int
+        self, tasks: Sequence[pb.InferenceTask], given: pb.Input, context: CallContext
     ) -> pb.MultiInferenceResponse:
         """Every task's results for the same examples, all by one version. Raises ServingError."""
         choices = _choices(tasks)
@@ -82,11 +90,11 @@ class ExampleCalls:
                 choice = replace(choice, version=version, label="")
             result = response.results.add()
             if task.method_name == CLASSIFY:
-                classified = await self.classify(choice, given, deadline_ns)
+                classified = await self.classify(choice, given, context)
                 result.classification_result.CopyFrom(classified.result)
                 result.model_spec.CopyFrom(classified.model_spec)
             else:
-                regressed = await self.regress(choice, given, deadline_ns)
+                regressed = await self.regress(choice, given, context)
                 result.regression_result.CopyFrom(regressed.result)
                 result.model_spec.CopyFrom(regressed.model_spec)
             version = str(result.model_spec.version.value)

@@ -14,6 +14,7 @@ from starlette.types import Receive
 
 from runtimes.contract.tensor import Buffer
 from server.errors import InvalidArgument
+from server.frontends.calls import CallContext
 from server.frontends.direct import (
     JSON_TYPE,
     DirectAnswer,
@@ -37,6 +38,7 @@ from server.frontends.tf_serving.json_request import decode_inputs, json_object,
 from server.frontends.tf_serving.metadata import SIGNATURE_DEF, signature_defs
 from server.frontends.tf_serving.predictor import Predictor
 from server.frontends.tf_serving.status import model_status
+from server.frontends.trace_context import begun_by_headers, call_of_headers, trace_fields
 from server.planes import ControlPlane, DataPlane
 
 _WHICH = r"(?:/versions/([0-9]+)|/labels/([^/:]+))?"
@@ -101,18 +103,20 @@ class RestCalls:
             case "predict":
                 return await self._predict(call.choice, headers, receive)
             case method:
-                body = await body_of(headers, receive, limit)
+                body, context = await body_of(headers, receive, limit), call_of_headers(headers)
                 with CancelWhenGone(receive, self._limits.disconnect_check_s):
-                    reply = await self._ask(method, call.choice, body)
+                    reply = await self._ask(method, call.choice, body, context)
+                told = [(name.encode(), text.encode()) for name, text in context.trailing.items()]
+                return await bounded([reply], [JSON_TYPE, *told], headers, limit)
         return await bounded([reply], [JSON_TYPE], headers, limit)
 
-    async def _ask(self, method: str, of: ModelChoice, body: Buffer) -> bytes:
+    async def _ask(self, method: str, of: ModelChoice, body: Buffer, context: CallContext) -> bytes:
         document = json_object(body)
         choice = replace(of, signature=signature_name(document))
         if method == "classify":
-            classified = await self._examples.classify(choice, decode_examples(document), 0)
+            classified = await self._examples.classify(choice, decode_examples(document), context)
             return encode_classes(classified.result)
-        regressed = await self._examples.regress(choice, decode_examples(document), 0)
+        regressed = await self._examples.regress(choice, decode_examples(document), context)
         return encode_values(regressed.result)
 
     async def _predict(
@@ -120,6 +124,7 @@ class RestCalls:
     ) -> DirectAnswer:
         limit = self._limits.max_message_bytes
         with self._predictor.exchange(of) as exchange:
+            begun_by_headers(exchange, headers)
             body = await body_of(headers, receive, limit)
             exchange.arrived(len(body))
             document = json_object(body)
@@ -133,6 +138,7 @@ class RestCalls:
             exchange.encoded(answered.size)
             if self._limits.server_timing:
                 answered.headers.append((TIMING, server_timing(exchange).encode()))
+            answered.headers.extend(trace_fields(exchange))
             return answered
 
     async def _status(self, choice: ModelChoice) -> bytes:

@@ -23,6 +23,7 @@ from server.frontends.tf_serving.predict_codec import PredictCall, decode_predic
 from server.frontends.tf_serving.predict_plan import decode_planned
 from server.frontends.tf_serving.predictor import Predictor
 from server.frontends.tf_serving.status import model_status
+from server.frontends.trace_context import begun_by_call
 from server.planes import ControlPlane, DataPlane
 from server.repository.errors import RepositoryError
 from server.repository.tfs_models import served_models
@@ -67,6 +68,7 @@ class TfServingServicer:
             call = await self._decode(payload)
             choice = call.choice
             exchange.model, exchange.version = choice.model, choice.asked
+            begun_by_call(exchange, context)
             chosen = self._predictor.choose(choice, missing_for_predict)
             answer = await self._predictor.infer(
                 chosen, exchange, call.inputs, call.outputs, context.deadline_ns
@@ -88,16 +90,16 @@ class TfServingServicer:
 
     async def _classify(self, request: pb.ClassificationRequest, context: CallContext) -> Message:
         choice = choice_of(request.model_spec)
-        return await self._examples.classify(choice, request.input, context.deadline_ns)
+        return await self._examples.classify(choice, request.input, context)
 
     async def _regress(self, request: pb.RegressionRequest, context: CallContext) -> Message:
         choice = choice_of(request.model_spec)
-        return await self._examples.regress(choice, request.input, context.deadline_ns)
+        return await self._examples.regress(choice, request.input, context)
 
     async def _multi_inference(
         self, request: pb.MultiInferenceRequest, context: CallContext
     ) -> Message:
-        return await self._examples.each(request.tasks, request.input, context.deadline_ns)
+        return await self._examples.each(request.tasks, request.input, context)
 
     async def _metadata(self, request: pb.GetModelMetadataRequest, _: CallContext) -> Message:
         choice = choice_of(request.model_spec)

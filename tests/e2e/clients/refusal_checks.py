@@ -53,7 +53,7 @@ async def a_trace_update_that_changes_nothing_is_answered_with_the_settings(t: A
 
 
 @checks.on()
-async def a_trace_update_that_would_change_something_is_refused(t: Any) -> None:
+async def traces_that_have_nowhere_to_go_cannot_be_switched_on(t: Any) -> None:
     wish = {"trace_level": ["TIMESTAMPS"]}
     words = "trace setting 'trace_level' cannot be changed"
     await t.refused(501, words, "update_trace_settings", settings=wish)
@@ -82,9 +82,9 @@ async def a_log_update_that_changes_nothing_is_answered_with_the_settings(t: Any
 
 
 @checks.on()
-async def a_log_update_that_would_change_something_is_refused(t: Any) -> None:
-    words = "log setting 'log_verbose_level' cannot be changed"
-    await t.refused(501, words, "update_log_settings", {"log_verbose_level": 2})
+async def a_log_update_that_cannot_be_is_refused(t: Any) -> None:
+    words = "log setting 'log_file' cannot be changed"
+    await t.refused(501, words, "update_log_settings", {"log_file": "x"})
     await t.refused(400, "colour", "update_log_settings", {"colour": True})
 
 

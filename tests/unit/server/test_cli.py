@@ -421,3 +421,34 @@ def test_models_says_plainly_that_nobody_answers(url):
     assert done.exit_code == 1
     assert "no Underway server answers at" in done.output
     assert "Traceback" not in done.output
+
+
+# ---- tracing -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("variables", "wanted"),
+    [
+        ({}, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4317"}, True),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://127.0.0.1:4317"}, True),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://x", "OTEL_SDK_DISABLED": "true"}, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://x", "OTEL_TRACES_EXPORTER": "none"}, False),
+    ],
+)
+def test_traces_are_sent_where_the_standard_variables_say_so(
+    repository, captured, variables, wanted
+):
+    underway("serve", "--model-repository", repository, env=variables)
+    (settings,) = captured
+    assert settings.tracing is wanted
+
+
+def test_tracing_without_opentelemetry_says_what_to_install(repository, captured, monkeypatch):
+    monkeypatch.setattr(server.cli, "can_trace", lambda: False)
+    done = underway(
+        "serve", "--model-repository", repository,
+        env={"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4317"},
+    )  # fmt: skip
+    assert done.exit_code == 2
+    assert "pip install 'underway[tracing]'" in done.output

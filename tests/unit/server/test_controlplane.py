@@ -16,10 +16,12 @@ from server.lifecycle.observation import Observation
 from server.lifecycle.states import State
 from server.looking import MAX_LOOKS
 from server.planes import IndexEntry
+from server.profiling import ProfileTaker
 from server.repository.errors import RepositoryError
 from server.supply import Supply
 from server.telemetry.lifecycle import LifecycleMeter
 from tests.unit.server.lifecycle.doubles import make_manager, turn
+from tests.unit.server.switched import switches
 
 
 class World:
@@ -33,7 +35,8 @@ class World:
         self.trouble: Exception | None = None
         self.plane = ServingControlPlane(
             self.manager, self.supply, history, control, self._look,
-            self.manager.publisher, Observation(AdmissionBounds(8, 80, 8, 80), 4),
+            self.manager.publisher, Observation(AdmissionBounds(8, 80, 8, 80), 4), switches(),
+            ProfileTaker(self.manager.find, 1024),
         )  # fmt: skip
 
     async def _look(self) -> None:

@@ -11,13 +11,14 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from runtimes.contract.messages import Ready
-from runtimes.contract.tensor import Signature
+from runtimes.contract.tensor import NamedSignature, Signature
 from server.admission import AdmissionBounds
 from server.config import ModelControl
 from server.controlplane import ServingControlPlane
 from server.errors import Internal, InvalidArgument, Unsupported
 from server.lifecycle.observation import Observation
 from server.lifecycle.states import State
+from server.profiling import ProfileTaker
 from server.replacing import Replacing
 from server.repository.served import ServedModel
 from server.repository.served_set import ServedSet
@@ -27,6 +28,7 @@ from server.telemetry.lifecycle import LifecycleMeter
 from server.workers.worker import LoadError
 from tests.unit.server.lifecycle.doubles import FakeLoader, FakePool, make_manager, turn
 from tests.unit.server.supply_world import add
+from tests.unit.server.switched import switches
 
 ALL = VersionPolicy(None)
 
@@ -51,7 +53,10 @@ class Loads(FakeLoader):
             await self.under_way[version]
         finally:
             del self.under_way[version]
-        version.pool, version.ready = FakePool(), Ready(Signature((), ()), 0, "cpu", 1, 1)
+        version.pool, version.ready = (
+            FakePool(),
+            Ready((NamedSignature(Signature((), ())),), "cpu", 1, 1),
+        )
 
 
 class World:
@@ -69,7 +74,8 @@ class World:
         )  # fmt: skip
         self.plane = ServingControlPlane(
             self.manager, self.supply, history, ModelControl.POLL, self._look,
-            self.manager.publisher, Observation(AdmissionBounds(8, 80, 8, 80), 4), replacing,
+            self.manager.publisher, Observation(AdmissionBounds(8, 80, 8, 80), 4), switches(),
+            ProfileTaker(self.manager.find, 1024), replacing,
         )  # fmt: skip
 
     def model(self, name: str, folder: str = "", **fields) -> ServedModel:
@@ -251,7 +257,7 @@ async def test_a_server_without_a_model_config_says_how_to_start_it(tmp_path):
     supply = Supply((tmp_path,), 4, 0.0, LifecycleMeter(CollectorRegistry()))
     plane = ServingControlPlane(
         manager, supply, history, ModelControl.POLL, turn, manager.publisher,
-        Observation(AdmissionBounds(8, 80, 8, 80), 4),
+        Observation(AdmissionBounds(8, 80, 8, 80), 4), switches(), ProfileTaker(manager.find, 1024),
     )  # fmt: skip
 
     with pytest.raises(Unsupported, match="Start it with --model-config-file"):

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from runtimes.batching.decide import Limits
-from runtimes.batching.queue import BatchQueue, QueueFull
+from runtimes.batching.queue import Batch, BatchQueue, QueueFull
 from runtimes.contract.messages import Infer
 from runtimes.contract.tensor import Datatype, Tensor
 
@@ -90,3 +90,23 @@ def test_a_full_queue_refuses_at_once_and_has_room_again_when_something_left():
     assert ids(queue.take()) == [2, 4]
     queue.put(request(5))
     queue.put(request(6))
+
+
+def test_a_nudge_is_no_request_and_loses_none():
+    queue = BatchQueue(Limits())
+    queue.put(request(1))
+    queue.nudge()
+
+    assert queue.take() == Batch(())
+    assert ids(queue.take()) == [1]
+
+
+def test_a_nudge_wakes_who_waits():
+    queue = BatchQueue(Limits())
+    taken = []
+    waiting = threading.Thread(target=lambda: taken.append(queue.take()))
+    waiting.start()
+    queue.nudge()
+    waiting.join(20)
+
+    assert taken == [Batch(())]

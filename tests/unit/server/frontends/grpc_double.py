@@ -13,11 +13,13 @@ from runtimes.contract.codes import Code
 from runtimes.contract.messages import Timings
 from runtimes.contract.tensor import Datatype, Signature, Tensor, TensorSpec
 from server.errors import NotFound, ServingError, Unsupported
-from server.exchange import Exchange
+from server.exchange import Exchange, Observer
 from server.inference import InferenceRequest, InferenceResponse
 from server.planes import IndexEntry, ModelMetadata
 from server.repository.settings import ModelSettings
 from server.statistics import ModelStatistics
+from server.switches import Switches
+from tests.unit.server.switched import switches
 
 PREFIX = "/inference.GRPCInferenceService/"
 SIGNATURE = Signature(
@@ -37,6 +39,8 @@ class Planes:
     asked: list[InferenceRequest] = field(default_factory=list)
     protocols: list[str] = field(default_factory=list)
     exchanges: list[tuple[Exchange, Code | None]] = field(default_factory=list)
+    observer: Observer | None = None
+    switches: Switches = field(default_factory=switches)
     loaded: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)
     unloaded: list[tuple[str, bool]] = field(default_factory=list)
     entries: tuple[IndexEntry, ...] = ()
@@ -47,7 +51,7 @@ class Planes:
     release: asyncio.Event = field(default_factory=asyncio.Event)
 
     def exchange(self, protocol: str, model: str = "", version: str = "") -> Exchange:
-        return Exchange(protocol, self._ended, model, version)
+        return Exchange(protocol, self._ended, model, version, self.observer)
 
     def _ended(self, exchange: Exchange, code: Code | None) -> None:
         self.exchanges.append((exchange, code))
@@ -93,6 +97,12 @@ class Planes:
 
     async def tf_serving_metrics(self) -> bytes:
         return b"page"
+
+    async def trace_settings(self, model, changes):
+        return await self.switches.trace(model, changes)
+
+    async def log_settings(self, changes):
+        return await self.switches.log(changes)
 
     async def load(self, model: str, parameters: Mapping[str, str | bool | int | bytes]) -> None:
         self._control()

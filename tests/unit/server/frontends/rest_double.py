@@ -14,7 +14,7 @@ from runtimes.contract.codes import Code
 from runtimes.contract.messages import Batching, Timings
 from runtimes.contract.tensor import Datatype, Signature, Tensor, TensorSpec
 from server.errors import NotFound, Unavailable
-from server.exchange import Exchange
+from server.exchange import Exchange, Observer
 from server.frontends.limits import FrontendLimits
 from server.frontends.rest import create_app
 from server.inference import InferenceRequest, InferenceResponse, check
@@ -22,6 +22,8 @@ from server.planes import IndexEntry, ModelMetadata
 from server.repository.served import ServedModel
 from server.repository.settings import ModelSettings
 from server.statistics import BatchStatistics, Duration, ModelStatistics
+from server.switches import Switches
+from tests.unit.server.switched import switches
 
 LIMIT = 64 * 1024
 LIMITS = FrontendLimits(
@@ -67,11 +69,13 @@ class Planes:
     orders: list[tuple[object, ...]] = field(default_factory=list)
     refusal: Exception | None = None
     exchanges: list[tuple[Exchange, Code | None]] = field(default_factory=list)
+    observer: Observer | None = None
+    switches: Switches = field(default_factory=switches)
     started: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
 
     def exchange(self, protocol: str, model: str = "", version: str = "") -> Exchange:
-        return Exchange(protocol, self._ended, model, version)
+        return Exchange(protocol, self._ended, model, version, self.observer)
 
     def _ended(self, exchange: Exchange, code: Code | None) -> None:
         self.exchanges.append((exchange, code))
@@ -136,6 +140,12 @@ class Planes:
 
     async def tf_serving_metrics(self) -> bytes:
         return b"page"
+
+    async def trace_settings(self, model, changes):
+        return await self.switches.trace(model, changes)
+
+    async def log_settings(self, changes):
+        return await self.switches.log(changes)
 
     async def load(self, model: str, parameters: Mapping[str, str | bool | int | bytes]) -> None:
         self._order("load", model, dict(parameters))

@@ -14,6 +14,7 @@ from server.frontends.admin import MAX_BODY, MAX_HISTORY, create_admin_app
 from server.lifecycle.history import Transition
 from server.lifecycle.overview import Durations, ModelView, Overview
 from server.lifecycle.states import State
+from server.planes import TraceFile
 
 ENTRY = Transition(
     12.5, "m", 3, State.LOADING, State.FAILED, 0.25, "no such op", "repository", "load"
@@ -41,6 +42,10 @@ class Admin:
     def history(self, model: str, limit: int) -> Sequence[Transition]:
         self._note("history", model, limit)
         return [ENTRY]
+
+    async def profile(self, model: str, version: str, batches: int, seconds: float) -> TraceFile:
+        self._note("profile", model, version, batches, seconds)
+        return TraceFile("m-3.x.trace.json" if model == "m" else 'é"-3.xplane.pb', b"{}")
 
     async def metrics(self, accept: str) -> tuple[bytes, str]:
         self._note("metrics", accept)
@@ -242,3 +247,39 @@ async def test_the_overview_is_told_as_json():
     assert (told["time"], told["latency_bounds"]) == (12.5, [0.1])
     assert told["models"][0]["labels"] == {"stable": 3}
     assert told["event_loop_lag"]["gateway"] == {"count": 2, "sum_s": 0.5, "buckets": [1, 1]}
+
+
+@pytest.mark.parametrize(
+    ("path", "call"),
+    [
+        ("/v2/models/m/profile?batches=20", ("profile", "m", "", 20, 30)),
+        ("/v2/models/m/profile?batches=1&seconds=5", ("profile", "m", "", 1, 5)),
+        ("/v2/models/m/versions/007/profile?batches=2", ("profile", "m", "7", 2, 30)),
+        ("/v2/models/m/versions/stable/profile?batches=2", ("profile", "m", "stable", 2, 30)),
+    ],
+)
+async def test_a_profile_is_asked_for_and_comes_as_a_file(path, call):
+    admin = Admin()
+    async with client_of(admin) as client:
+        answer = await client.post(path)
+    assert admin.asked == [call]
+    assert answer.content == b"{}"
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["content-disposition"] == (
+        "attachment; filename*=UTF-8''m-3.x.trace.json"
+    )
+
+
+async def test_a_profile_of_another_form_is_bytes_and_its_name_cannot_break_a_header():
+    async with client_of(Admin()) as client:
+        answer = await client.post("/v2/models/other/profile?batches=1")
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.headers["content-disposition"].endswith("''%C3%A9%22-3.xplane.pb")
+
+
+@pytest.mark.parametrize("query", ["", "?batches=", "?batches=-1", "?batches=1&seconds=1.5"])
+async def test_a_profile_of_no_number_of_batches_is_refused(query):
+    async with client_of(Admin()) as client:
+        answer = await client.post(f"/v2/models/m/profile{query}")
+    assert answer.status_code == 400
+    assert ": expected a whole number" in answer.json()["error"]

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import json
 from dataclasses import replace
 
 import pytest
 
 from runtimes.contract.codes import Code
 from server.errors import Overloaded
-from server.frontends.calls import CallContext
+from server.frontends.calls import CallContext, as_serving_error
+from server.frontends.grpc_status import status_fields
 from server.frontends.limits import FrontendLimits
 from server.frontends.open_inference.servicer import OpenInferenceServicer
 from server.frontends.tf_serving_metrics import PATH
+from server.telemetry.logs import configure_logs
+from server.telemetry.observing import RequestObserver
+from server.telemetry.sampling import Sampler
+from server.telemetry.trace_settings import TraceRules
 from tests.unit.server.frontends import grpc_double, rest_double
 from tests.unit.server.frontends.grpc_double import PREFIX, infer_message, y
 
@@ -136,3 +143,55 @@ async def test_the_page_of_tensorflow_servings_names_is_there_only_where_it_is_o
     assert (page.status_code, page.text) == (200, "page")
     assert page.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert absent.status_code == 404
+
+
+# ---- what fails is named in the log --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("protocol", ["rest", "grpc"])
+async def test_a_bug_is_logged_with_the_request_it_met(protocol, logging_as_before):
+    lines = io.StringIO()
+    configure_logs("info", "json", lines)
+    trace = f"00-{'a' * 32}-{'b' * 16}-01"
+    observer = RequestObserver(Sampler(TraceRules()), None, None)
+    failure = RuntimeError("a bug")
+    if protocol == "rest":
+        planes = rest_double.Planes(failure=failure, observer=observer)
+        async with rest_double.client_of(planes) as client:
+            headers = {"traceparent": trace, "authorization": "Bearer hidden"}
+            await client.post(REST, json=ROWS, headers=headers)
+    else:
+        planes = grpc_double.Planes(error=failure, observer=observer)
+        servicer = OpenInferenceServicer(planes, planes, LIMITS)
+        context = CallContext({"traceparent": trace})
+        with pytest.raises(RuntimeError) as caught:
+            await servicer.unary[PREFIX + "ModelInfer"](
+                infer_message().SerializeToString(), context
+            )
+        as_serving_error(caught.value, "ModelInfer")
+        assert context.trailing["traceparent"] == trace
+
+    (line,) = [json.loads(one) for one in lines.getvalue().splitlines()]
+    assert line["trace_id"] == "a" * 32
+    assert line["model"] == ("rows" if protocol == "rest" else "adder")
+    assert "a bug" in line["exception"]
+    assert "hidden" not in json.dumps(line)
+
+
+# ---- the trace of a refusal ----------------------------------------------------------------------
+
+
+async def test_a_refusal_tells_its_trace_over_both_protocols():
+    trace = f"00-{'a' * 32}-{'b' * 16}-01"
+    observer = RequestObserver(Sampler(TraceRules()), None, None)
+    planes = rest_double.Planes(failure=Overloaded("full"), observer=observer)
+    async with rest_double.client_of(planes) as client:
+        answer = await client.post(REST, json=ROWS, headers={"traceparent": trace})
+    assert (answer.status_code, answer.headers["traceparent"]) == (429, trace)
+
+    planes = grpc_double.Planes(error=Overloaded("full"), observer=observer)
+    with pytest.raises(Overloaded) as refused:
+        await OpenInferenceServicer(planes, planes, LIMITS).unary[f"{PREFIX}ModelInfer"](
+            infer_message().SerializeToString(), CallContext({"traceparent": trace})
+        )
+    assert (b"traceparent", trace.encode()) in status_fields(refused.value)

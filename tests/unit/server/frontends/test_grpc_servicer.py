@@ -24,6 +24,7 @@ from server.frontends.open_inference.servicer import OpenInferenceServicer
 from server.planes import IndexEntry
 from server.statistics import ModelStatistics
 from tests.unit.server.frontends.grpc_double import PREFIX, Planes, infer_message, y
+from tests.unit.server.switched import switches
 
 METHODS = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"].methods_by_name
 UNARY = sorted(set(METHODS) - {"ModelStreamInfer"})
@@ -324,19 +325,19 @@ async def test_unload_dependents_must_be_a_bool():
 async def test_trace_settings_are_told():
     response = await _call(Planes(), "TraceSetting", pb.TraceSettingRequest(model_name="adder"))
     assert list(response.settings["trace_level"].value) == ["OFF"]
-    assert list(response.settings["trace_rate"].value) == ["1000"]
+    assert list(response.settings["trace_rate"].value) == ["1"]
 
 
 @pytest.mark.parametrize(
     ("name", "values", "kind"),
     [
-        ("trace_rate", ["5"], Unsupported),
-        ("trace_rate", ["1000", "1000"], Unsupported),
+        ("trace_file", ["x"], Unsupported),
+        ("trace_rate", ["1000", "1000"], InvalidArgument),
         ("trace_level", ["TIMESTAMPS"], Unsupported),
         ("bogus", ["5"], InvalidArgument),
     ],
 )
-async def test_trace_settings_cannot_be_changed(name, values, kind):
+async def test_trace_settings_that_cannot_be_changed_are_named(name, values, kind):
     request = pb.TraceSettingRequest()
     request.settings[name].value.extend(values)
     error = await _error(Planes(), "TraceSetting", request)
@@ -344,14 +345,19 @@ async def test_trace_settings_cannot_be_changed(name, values, kind):
     assert f"'{name}'" in error.message
 
 
-async def test_a_trace_update_that_changes_nothing_is_answered():
-    request = pb.TraceSettingRequest()
+async def test_trace_settings_are_changed_and_no_value_gives_the_default():
+    planes = Planes(switches=switches(tracing=True))
+    request = pb.TraceSettingRequest(model_name="adder")
     request.settings["trace_level"].value.append("OFF")
     request.settings["trace_rate"].value.append("1000")
-    request.settings["trace_count"].SetInParent()
-    assert await _call(Planes(), "TraceSetting", request) == await _call(
-        Planes(), "TraceSetting", b""
-    )
+    changed = (await _call(planes, "TraceSetting", request)).settings
+    assert [list(changed[name].value) for name in ("trace_level", "trace_rate")] == [
+        ["OFF"], ["1000"]
+    ]  # fmt: skip
+    for setting in request.settings.values():
+        setting.Clear()
+    reset = await _call(planes, "TraceSetting", request)
+    assert reset == await _call(planes, "TraceSetting", b"")
 
 
 async def test_trace_settings_of_an_unknown_model_are_not_found():
@@ -366,12 +372,19 @@ async def test_log_settings_are_told_in_their_own_types():
     assert current["log_format"].string_param == "default"
 
 
-async def test_log_settings_cannot_be_changed():
+async def test_log_settings_are_changed_in_their_own_types():
+    planes = Planes()
     request = pb.LogSettingsRequest()
     request.settings["log_info"].bool_param = False
-    assert isinstance(await _error(Planes(), "LogSettings", request), Unsupported)
-    request.settings["log_info"].bool_param = True
-    assert (await _call(Planes(), "LogSettings", request)).settings["log_info"].bool_param
+    request.settings["log_verbose_level"].uint32_param = 2
+    request.settings["log_format"].string_param = "ISO8601"
+    changed = (await _call(planes, "LogSettings", request)).settings
+    assert changed["log_info"].bool_param is False
+    assert changed["log_verbose_level"].uint32_param == 2
+    assert changed["log_format"].string_param == "ISO8601"
+    assert await _call(planes, "LogSettings", b"") == pb.LogSettingsResponse(settings=changed)
+    request.settings["log_info"].string_param = "no"
+    assert isinstance(await _error(planes, "LogSettings", request), InvalidArgument)
 
 
 @pytest.mark.parametrize("kind", ["System", "Cuda"])

@@ -48,6 +48,14 @@ class Control:
         await self._call()
         return b"# EOF"
 
+    async def trace_settings(self, model, changes):
+        await self._call()
+        return {"model": model, **{k: v for k, v in changes.items() if v is not None}}
+
+    async def log_settings(self, changes):
+        await self._call()
+        return {name: value is None for name, value in changes.items()}
+
     async def load(self, model, parameters) -> None:
         await self._call()
         self.loaded.append((model, parameters))

@@ -22,12 +22,15 @@ from server.errors import (
     Unavailable,
 )
 from server.hosting import answering
+from server.hosting import client as client_module
 from server.hosting.client import attach
 from server.lifecycle.states import State
 from server.planes import IndexEntry
 from server.repository.served import ServedModel
 from server.repository.settings import VersionPolicy
-from server.routing.messages import Applied, Hello
+from server.routing.messages import Applied, Hello, LogIs, TraceIs
+from server.telemetry.log_settings import LogRules
+from server.telemetry.trace_settings import TraceRules
 from tests.unit.server.hosting.hosting_world import WELCOME, Gateway, until
 from tests.unit.server.telemetry.exchanges import exchange
 
@@ -123,6 +126,10 @@ async def test_control_calls_are_answered_by_the_gateway(gateway):
         await client.control.load("m", {"config": "{}", "n": 1, "b": True, "file:x": b"weights"})
         await client.control.unload("m", True)
         assert await client.control.tf_serving_metrics() == b"# EOF"
+        asked = {"trace_level": ["OFF"], "trace_rate": None, "flag": True, "number": 3}
+        kept = {name: value for name, value in asked.items() if value is not None}
+        assert await client.control.trace_settings("m", asked) == {"model": "m", **kept}
+        assert await client.control.log_settings({"a": None}) == {"a": True}
         await client.control.replace_models([SERVED, ServedModel("n", "/n")])
 
     assert gateway.control.loaded == [("m", {"config": "{}", "n": 1, "b": True, "file:x": b""})]
@@ -271,3 +278,19 @@ def test_every_code_has_an_error_that_travels():
         error = ServingError("x")
         error.code = code
         assert Code(answering.refusal(error).code) is code
+
+
+# ---- what was switched ---------------------------------------------------------------------------
+
+
+async def test_a_frontend_is_told_what_was_switched_before_it_came_and_after(gateway, monkeypatch):
+    logged: list[LogRules] = []
+    monkeypatch.setattr(client_module, "use_log_rules", logged.append)
+    gateway.publisher.observe(LogIs(LogRules(info=False)))
+    async with gateway.client() as client:
+        assert client.log_rules == LogRules(info=False)
+        gateway.publisher.observe(LogIs(LogRules(verbose=1)))
+        gateway.publisher.observe(TraceIs(TraceRules()))
+        await gateway.publisher.gather()
+        assert client.log_rules == LogRules(verbose=1)
+    assert logged == [LogRules(info=False), LogRules(verbose=1)]

@@ -132,7 +132,7 @@ def make_manager(retries=2, drain_timeout=30.0, loader=None):
     manager.publisher = publisher
     link = DirectLink(publisher, 0)
     manager.table = RoutingTable(lambda added: NoWorkers(), link.tell)
-    link.attach(manager.table, None)
+    link.attach(manager.table, None, lambda told: None)
     return manager, loader, clock, history
 
 

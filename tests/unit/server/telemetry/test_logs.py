@@ -5,23 +5,18 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 
 import pytest
 import structlog
 
-from server.telemetry.logs import configure_logs
+from server.telemetry.log_settings import LogRules
+from server.telemetry.logs import configure_logs, use_log_rules
 
 FORGED = 'digits\n{"event": "stopped"}\r\x1b[2J\x00\u2028end'
 
 
-@pytest.fixture(autouse=True)
-def logging_as_before():
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+pytestmark = pytest.mark.usefixtures("logging_as_before")
 
 
 def configured(level="info", log_format="json") -> io.StringIO:
@@ -138,3 +133,32 @@ def test_a_traceback_is_logged_without_the_values_of_variables(log_format):
 
     assert "ValueError: 15 bytes" in stream.getvalue()
     assert secret not in stream.getvalue()
+
+
+# ---- changed while it runs -----------------------------------------------------------------------
+
+
+def test_levels_can_be_switched_one_by_one_also_for_loggers_that_were_there():
+    stream = configured()
+    log = structlog.get_logger()
+    use_log_rules(LogRules(info=False, warning=True, error=False, verbose=1))
+    for level in ("debug", "info", "warning", "error", "critical"):
+        getattr(log, level)(level)
+    log.exception("exception")
+    assert [event["event"] for event in events(stream)] == ["debug", "warning"]
+    use_log_rules(LogRules(info=False, warning=False, error=False))
+    log.critical("no more")
+    use_log_rules(LogRules())
+    log.info("again")
+    assert [event["event"] for event in events(stream)][2:] == ["again"]
+
+
+def test_a_terminal_is_told_the_date_where_that_is_asked_for():
+    stream = configured(log_format="text")
+    log = structlog.get_logger()
+    log.info("short")
+    use_log_rules(LogRules(iso=True))
+    log.info("long")
+    short, long = stream.getvalue().splitlines()
+    assert re.match(r"\d\d:\d\d:\d\d ", short)
+    assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", long)

@@ -7,8 +7,8 @@ import base64
 import pytest
 
 from server.errors import Unsupported
-from server.frontends.open_inference.fixed_settings import LOG_SETTINGS, TRACE_SETTINGS
 from tests.unit.server.frontends.rest_double import Planes, client_of
+from tests.unit.server.switched import switches
 
 TRACE = ["/v2/trace/setting", "/v2/models/rows/trace/setting"]
 
@@ -95,17 +95,15 @@ async def test_bad_parameters_are_refused(order, parameters):
     assert planes.orders == []
 
 
-@pytest.mark.parametrize(
-    ("path", "settings"),
-    [*((path, TRACE_SETTINGS) for path in TRACE), ("/v2/logging", LOG_SETTINGS)],
-)
-async def test_settings_can_be_read_and_an_update_that_changes_nothing_passes(path, settings):
+@pytest.mark.parametrize("path", [*TRACE, "/v2/logging"])
+async def test_settings_can_be_read_and_an_update_that_changes_nothing_passes(path):
     async with client_of(Planes()) as client:
         read = await client.get(path)
-        same = await client.post(path, json=dict(settings))
-        reset = await client.post(path, json=dict.fromkeys(settings))
+        same = await client.post(path, json=read.json())
+        reset = await client.post(path, json=dict.fromkeys(read.json()))
         empty = await client.post(path)
-    assert read.json() == same.json() == reset.json() == empty.json() == dict(settings)
+    assert len(read.json()) == 6
+    assert read.json() == same.json() == reset.json() == empty.json()
 
 
 @pytest.mark.parametrize(
@@ -113,15 +111,39 @@ async def test_settings_can_be_read_and_an_update_that_changes_nothing_passes(pa
     [
         *((path, {"trace_level": ["TIMESTAMPS"]}, "trace_level") for path in TRACE),
         ("/v2/trace/setting", {"trace_file": "/etc/passwd"}, "trace_file"),
-        ("/v2/logging", {"log_verbose_level": 3}, "log_verbose_level"),
         ("/v2/logging", {"log_file": "x"}, "log_file"),
     ],
 )
-async def test_a_change_of_settings_is_not_offered(path, change, name):
+async def test_a_setting_that_cannot_be_changed_is_named(path, change, name):
     async with client_of(Planes()) as client:
         answer = await client.post(path, json=change)
     assert answer.status_code == 501
     assert f"setting '{name}' cannot be changed" in answer.json()["error"]
+
+
+async def test_a_models_trace_settings_are_its_own():
+    async with client_of(Planes(switches=switches(tracing=True))) as client:
+        changed = await client.post(TRACE[1], json={"trace_rate": "50", "trace_level": ["OFF"]})
+        server = await client.get(TRACE[0])
+        reset = await client.post(TRACE[1], json={"trace_rate": None, "trace_level": None})
+    assert (changed.json()["trace_rate"], changed.json()["trace_level"]) == ("50", ["OFF"])
+    assert (server.json()["trace_rate"], server.json()["trace_level"]) == ("1", ["TIMESTAMPS"])
+    assert reset.json() == server.json()
+
+
+@pytest.mark.parametrize("value", [1.5, {"a": 1}, [1], [["OFF"]]])
+async def test_a_setting_of_no_known_type_is_refused(value):
+    async with client_of(Planes()) as client:
+        answer = await client.post("/v2/trace/setting", json={"trace_level": value})
+    assert answer.status_code == 400
+    assert "setting 'trace_level': expected a text" in answer.json()["error"]
+
+
+async def test_too_many_settings_are_refused():
+    async with client_of(Planes()) as client:
+        answer = await client.post("/v2/logging", json={str(n): n for n in range(100)})
+    assert answer.status_code == 400
+    assert "expected at most 64" in answer.json()["error"]
 
 
 async def test_an_unknown_setting_is_refused():

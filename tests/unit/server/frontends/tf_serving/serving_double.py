@@ -12,7 +12,7 @@ from runtimes.contract.codes import Code
 from runtimes.contract.messages import Timings
 from runtimes.contract.tensor import Datatype, Signature, Tensor, TensorSpec, pack_bytes
 from server.errors import InvalidArgument, NotFound, Unavailable
-from server.exchange import Exchange
+from server.exchange import Exchange, Observer
 from server.inference import InferenceRequest, InferenceResponse, check
 from server.planes import IndexEntry, ModelMetadata
 from server.repository.served import ServedModel
@@ -77,9 +77,10 @@ class Planes:
     asked: list[InferenceRequest] = field(default_factory=list)
     exchanges: list[tuple[Exchange, Code | None]] = field(default_factory=list)
     replaced: list[Sequence[ServedModel]] = field(default_factory=list)
+    observer: Observer | None = None
 
     def exchange(self, protocol: str, model: str = "", version: str = "") -> Exchange:
-        return Exchange(protocol, self._ended, model, version)
+        return Exchange(protocol, self._ended, model, version, self.observer)
 
     def _ended(self, exchange: Exchange, code: Code | None) -> None:
         self.exchanges.append((exchange, code))
