@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= .demo/models
 HOST ?= http://127.0.0.1:8000
+SPEC ?= loadtests/compare/digits.yaml
 # Two processes: most tests wait for servers that start. A file stays together, for its fixtures.
 PYTEST_ARGS ?=
 PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
@@ -16,7 +17,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test check protos dashboards requirements requirements-check image image-test compose bench bench-swap
-.PHONY: locust clean help
+.PHONY: locust compare clean help
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 20
@@ -64,6 +65,10 @@ compose: $(VENV)/.demo ## Demo models, gateway, Prometheus, Grafana and Locust i
 bench-swap: $(VENV)/.loadtests ## Measure 50 swaps of a model under load; BENCH_ARGS="--quick" for less
 	@$(BIN)/python -m loadtests.swap $(BENCH_ARGS)
 
+compare: $(VENV)/.loadtests ## Compare the digits models, or what SPEC says; COMPARE_ARGS="--out DIR ..." for more
+	@$(BIN)/underway demo $(DEMO)
+	@$(BIN)/underway compare $(SPEC) $(COMPARE_ARGS)
+
 bench: $(VENV)/.loadtests ## Measure serving beside bare protocol libraries; BENCH_ARGS="--quick" for less
 	@$(BIN)/python -m loadtests.bench $(BENCH_ARGS)
 
@@ -71,7 +76,7 @@ locust: $(VENV)/.loadtests ## Locust's page for the server at HOST; LOCUST_ARGS=
 	@$(BIN)/locust -f loadtests/locustfile.py --host $(HOST) $(LOCUST_ARGS)
 
 clean: ## Remove environments and demo models
-	rm -rf $(VENV) .venvs .demo .bench
+	rm -rf $(VENV) .venvs .demo .bench .compare
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Underway needs Python 3.11 or newer: make PYTHON=python3.11")'

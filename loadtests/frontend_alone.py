@@ -27,6 +27,7 @@ from runtimes.contract.messages import Timings
 from runtimes.contract.tensor import Datatype, Signature, Tensor, TensorSpec, byte_size
 from server.envoy_process import become_envoy
 from server.exchange import Exchange
+from server.frontends.closing import Closing
 from server.frontends.grpc import GrpcFrontend
 from server.frontends.grpc_asgi import GrpcAsgi
 from server.frontends.http_server import HttpServer
@@ -126,7 +127,7 @@ def bodies(model: str) -> Bodies:
 async def serve(folder: Path) -> None:
     """Serve both protocols on free ports until cancelled."""
     data, limits = Mirror(), FrontendLimits()
-    rest = HttpServer(create_app(data, NO_CONTROL, limits), "127.0.0.1", 0, 1)
+    rest = HttpServer(create_app(data, NO_CONTROL, limits), "127.0.0.1", 0, Closing(grace=1))
     await rest.start()
     frontend = GrpcFrontend([OpenInferenceServicer(data, NO_CONTROL, limits)], data, limits)
     port = await frontend.start("127.0.0.1", 0)

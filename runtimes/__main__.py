@@ -1,4 +1,4 @@
-"""Start a zygote: `python -P runtimes/__main__.py RUNTIME CONTROL_FD`.
+"""Start a zygote: `python -P runtimes/__main__.py RUNTIME CONTROL_FD`; or `examine RUNTIME`.
 
 Run by path, so that any interpreter that has the framework will do: nothing needs to be installed
 beside it, and the worker's code is always the gateway's own version.
@@ -26,8 +26,12 @@ def _make_importable() -> None:
 
 
 def main() -> int:
-    """Serve as a zygote on the inherited control socket."""
+    """Serve as a zygote on the inherited control socket, or tell what this interpreter has."""
     _make_importable()
+    if sys.argv[1] == "examine":
+        from runtimes import examine
+
+        return examine.main(sys.argv[2])
     from runtimes.zygote import serve
 
     runtime, control_fd = sys.argv[1], int(sys.argv[2])

@@ -23,12 +23,15 @@ from server.errors import InvalidArgument
 from server.frontend_fleet import FrontendsOutside
 from server.frontend_inside import FrontendInside, listen
 from server.frontends.admin import create_admin_app
+from server.frontends.closing import Closing
 from server.frontends.http_server import HttpServer
 from server.lifecycle.history import History
 from server.lifecycle.loading import Loader, Supplied
 from server.lifecycle.manager import LifecycleManager
 from server.lifecycle.observation import Observation
+from server.loop_watch import LoopWatch
 from server.model_config import batching_defaults, reload_folders, served_set
+from server.probes import GatewayProbes
 from server.profiling import ProfileTaker
 from server.replacing import Replacing
 from server.repository.background import in_background
@@ -37,6 +40,7 @@ from server.repository.listing import RepositoryListing
 from server.repository.watcher import RepositoryWatcher
 from server.routing.messages import Bounds, Welcome
 from server.routing.publisher import Publisher
+from server.stopping import Stopping
 from server.supply import Supply
 from server.switches import Switches
 from server.telemetry.compat import MetricsCompat
@@ -59,6 +63,10 @@ BREATH = 0.02
 """Seconds between the steps of a swap. Each step is a burst of work that requests have to wait out
 where CPUs are few; after a pause they wait for one burst at a time, not for all of them."""
 
+LINGER = 1.0
+"""Seconds in which, at the stop, idle connections still take up a request and answer it with the
+word that it was the last. Without a drain delay there is none: nobody waits for anything then."""
+
 START_LOOKS = 5
 """Looks at the repositories before the start goes on without what is still being written."""
 
@@ -75,6 +83,10 @@ class Addresses:
 
 class Frontends(Protocol):
     """All that answers clients, in this process or in others."""
+
+    @property
+    def are_listening(self) -> bool:
+        """True while clients can come in."""
 
     async def start(self) -> tuple[int, int]:
         """Listen; the REST and the gRPC port. Raises ConfigError."""
@@ -145,15 +157,25 @@ class Gateway:
             self._publisher, observation, switches,
             ProfileTaker(self._manager.find, pool_limits.max_message_bytes), replacing,
         )  # fmt: skip
-        admin = create_admin_app(control)
+        self._probes = GatewayProbes(
+            self._manager.models,
+            settings.required_models,
+            lambda: self._frontends.are_listening,
+            self._publisher.in_force,
+        )
+        self._loop_watch = LoopWatch(settings.silence_timeout)
+        admin = create_admin_app(control, self._probes)
         self._metrics = listen(
             "metrics-port", settings.metrics_port,
-            lambda: HttpServer(admin, settings.host, settings.metrics_port, 1),
+            lambda: HttpServer(
+                admin, settings.host, settings.metrics_port, Closing(grace=1.0)
+            ),
         )  # fmt: skip
         self._frontends = _make_frontends(settings, self._publisher, control, recorders)
 
     async def start(self) -> Addresses:
         """Listen, and begin to load what the repositories hold."""
+        self._loop_watch.start()
         self._lag.start()
         await self._metrics.start()
         # Side by side: frontends of their own take a moment to start, and so do models.
@@ -171,6 +193,7 @@ class Gateway:
         await self._manager.settled()
         self._publisher.started()
         await self._publisher.applied()
+        self._probes.started()
         states = [v.state.value for v in self._manager.versions()]
         log.info("all models settled", ready=states.count("READY"), failed=states.count("FAILED"))
 
@@ -215,47 +238,43 @@ class Gateway:
                 except InvalidArgument as error:
                     raise ConfigError(f"load-model: {error.message}") from None
 
-    def stop_admitting(self) -> None:
-        """Be not ready from here on."""
+    def stop_admitting(self) -> bool:
+        """Be not ready from here on; True where it was ready until now."""
+        was_ready = self._probes.ready()
+        self._probes.stop_admitting()
         self._frontends.stop_admitting()
+        return was_ready
 
     async def stop(self) -> None:
         """Not ready; finish what is in flight; end the workers."""
-        self._frontends.stop_admitting()
+        self.stop_admitting()
         await self._watcher.stop()
         await self._frontends.stop()
         await self._manager.stop()
         await self._zygotes.stop()
         await self._metrics.stop()
+        self._loop_watch.stop()
         await self._lag.stop()
         log.info("stopped")
 
 
 async def serve(settings: Settings, on_settled: Callable[[Addresses], None] | None = None) -> None:
     """Run a gateway until SIGTERM or SIGINT; `on_settled` is called once models are loaded."""
-    stopping = asyncio.Event()
-
-    def asked_to_stop(signal_name: str) -> None:
-        if stopping.is_set():
-            log.warning("second signal: stopping at once", signal=signal_name)
-            # Workers end by themselves when their sockets close.
-            os._exit(1)
-        gateway.stop_admitting()
-        log.info("stopping: finishing what is in flight", signal=signal_name)
-        stopping.set()
-
     gateway = Gateway(settings)
+    # At once: workers end by themselves when their sockets close.
+    stopping = Stopping(settings.drain_delay, gateway.stop_admitting, lambda: os._exit(1))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, asked_to_stop, number.name)
+        loop.add_signal_handler(number, stopping.signal, number.name)
     try:
         starting = asyncio.ensure_future(_start(gateway, on_settled))
-        stop = asyncio.ensure_future(stopping.wait())
+        stop = asyncio.ensure_future(stopping.asked())
         await asyncio.wait({starting, stop}, return_when=asyncio.FIRST_COMPLETED)
         if not starting.cancel():
             starting.result()
         await stop
         await asyncio.wait({starting})
+        await stopping.delay()
     finally:
         await gateway.stop()
 
@@ -319,6 +338,9 @@ def _make_frontends(
         tf_serving_metrics=MetricsCompat.TF_SERVING in settings.metrics_compat,
         log_level=settings.log_level,
         log_format=settings.log_format,
+        required=settings.required_models,
+        max_connection_age=settings.max_connection_age,
+        linger=min(LINGER, settings.drain_delay),
         frontends=count,
         tracing=settings.tracing,
         access_log_rate=settings.access_log_rate,

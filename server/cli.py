@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 import click
 
+from server.cli_compare import compare
+from server.cli_doctor import doctor_command
 from server.cli_models import models
 from server.cli_publish import publish
 from server.config import MIB, ConfigError, FrontendKind, ModelControl, Settings, read_config_file
@@ -23,7 +25,8 @@ SERVE_SETTINGS = (
     "frontend", "frontends", "max_in_flight", "max_in_flight_rows", "max_in_flight_bytes",
     "max_model_in_flight_rows", "max_model_in_flight_bytes", "model_control", "load_model",
     "poll_interval", "quiet_period", "load_timeout", "load_retries", "load_retry_delay",
-    "drain_timeout", "silence_timeout", "busy_timeout", "server_timing", "metrics_compat",
+    "drain_timeout", "drain_delay", "max_connection_age", "required_model", "silence_timeout",
+    "busy_timeout", "server_timing", "metrics_compat",
     "log_level", "log_format", "access_log_rate", "runtime_python", "model_config_file",
     "model_name", "model_base_path", "reload_folder", "allow_labels_of_unavailable_versions",
     "enable_batching", "batching_parameters_file",
@@ -67,6 +70,7 @@ def main() -> None:
       underway demo models                       build four small real models
       underway serve --model-repository models   serve them over REST and gRPC
       underway models                            see what is being served
+      underway doctor --model-repository models  see what would keep it from serving
     """
 
 
@@ -126,6 +130,12 @@ def main() -> None:
           default=300.0, type=float)  # fmt: skip
 @_setting("drain-timeout", "Seconds for requests in flight when stopping.",
           default=30.0, type=float)  # fmt: skip
+@_setting("drain-delay", "Seconds to serve on after SIGTERM, not ready any more, so that load "
+          "balancers turn away first; 10 in Kubernetes.", default=0.0, type=float)  # fmt: skip
+@_setting("max-connection-age", "Seconds after which clients are asked to connect anew, a tenth "
+          "more or less; 0 for never.", default=0.0, type=float)  # fmt: skip
+@_setting("required-model", "Model without which the server is not ready. May be repeated.",
+          multiple=True)  # fmt: skip
 @_setting("runtime-python", "NAME=PATH: interpreter of the environment that has runtime NAME's "
           "framework. May be repeated.", multiple=True)  # fmt: skip
 @_setting("server-timing", "Tell with every answer where its time went: the header Server-Timing, "
@@ -188,10 +198,6 @@ def demo(directory: Path, then_serve: bool, bench: bool, bench_scale: str, http_
             raise click.UsageError(str(error)) from None
 
 
-main.add_command(models)
-main.add_command(publish)
-
-
 def _settings(options: dict[str, Any]) -> Settings:
     pythons = {}
     for pair in options.pop("runtime_python"):
@@ -206,6 +212,7 @@ def _settings(options: dict[str, Any]) -> Settings:
         frontend=FrontendKind(options.pop("frontend")),
         model_control=ModelControl(options.pop("model_control")),
         load_models=tuple(options.pop("load_model")),
+        required_models=tuple(options.pop("required_model")),
         metrics_compat=tuple(
             MetricsCompat(name) for name in dict.fromkeys(options.pop("metrics_compat"))
         ),
@@ -224,6 +231,12 @@ def _traces_are_wanted() -> bool:
             "OTEL_SDK_DISABLED=true"
         )
     return bool(variable)
+
+
+main.add_command(compare)
+main.add_command(models)
+main.add_command(publish)
+main.add_command(doctor_command(serve.params, _settings))
 
 
 def _run(settings: Settings, demo_repository: Path | None = None) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 
+from server.repository.names import NAME_RULE, is_model_name
 from server.repository.plain_yaml import PlainYamlError, load
 from server.telemetry.compat import MetricsCompat
 
@@ -23,6 +24,7 @@ _ABOVE_ZERO = (
     "max_model_in_flight_bytes", "poll_interval", "load_timeout", "load_retry_delay",
     "drain_timeout", "silence_timeout", "busy_timeout",
 )  # fmt: skip
+_NOT_BELOW_ZERO = ("quiet_period", "drain_delay", "max_connection_age")
 MAX_FRONTENDS = 32
 RUNTIMES = ("torchscript", "savedmodel", "onnx", "echo")
 
@@ -73,6 +75,9 @@ class Settings:
     load_retries: int = 5
     load_retry_delay: float = 5.0
     drain_timeout: float = 30.0
+    drain_delay: float = 0.0
+    max_connection_age: float = 0.0
+    required_models: tuple[str, ...] = ()
     silence_timeout: float = 10.0
     busy_timeout: float = 300.0
     log_level: str = "info"
@@ -122,8 +127,15 @@ class Settings:
             )
         if self.load_retries < 0:
             raise ConfigError("load-retries: expected 0 or more")
-        if not math.isfinite(self.quiet_period) or self.quiet_period < 0:
-            raise ConfigError("quiet-period: expected 0 or more seconds")
+        for name in _NOT_BELOW_ZERO:
+            value = getattr(self, name)
+            if not math.isfinite(value) or value < 0:
+                raise ConfigError(f"{name.replace('_', '-')}: expected 0 or more seconds")
+        for model in self.required_models:
+            if not is_model_name(model):
+                raise ConfigError(
+                    f"required-model: '{model}' is no model's name; expected {NAME_RULE}"
+                )
         for name in _ABOVE_ZERO:
             value = getattr(self, name)
             if not math.isfinite(value) or value <= 0:
@@ -211,7 +223,7 @@ def _content(path: Path) -> dict[str, object]:
 
 def _checked(key: str, value: object) -> object:
     """`value` in the form its flag gives it; nothing is converted silently."""
-    if key in ("model_repository", "load_model", "runtime_python", "reload_folder"):
+    if key in _LISTS:
         values = value if isinstance(value, list) else [value]
         if not values or not all(isinstance(item, str) for item in values):
             raise ConfigError(f"config: {key}: expected a text or a list of texts")
@@ -246,6 +258,7 @@ def _pythons(runtimes: object) -> list[str]:
 
 
 _KINDS: Mapping[str, type] = {item.name: type(item.default) for item in fields(Settings)}
+_LISTS = ("model_repository", "load_model", "required_model", "runtime_python", "reload_folder")
 _PATHS = ("model_config_file", "model_base_path", "batching_parameters_file")
 _WORDS: Mapping[type, str] = {
     str: "a text", int: "a whole number", float: "a number", bool: "true or false",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from functools import partial
 
 from runtimes.contract.codes import Code
@@ -11,6 +12,7 @@ from server.errors import InvalidArgument, ServingError, Unavailable
 from server.exchange import Exchange, Observer
 from server.inference import InferenceRequest, InferenceResponse, check
 from server.planes import ModelMetadata
+from server.readiness import is_ready
 from server.routing.table import Load, RoutingTable
 
 PLATFORMS = {
@@ -27,11 +29,16 @@ class ServingDataPlane:
     """
 
     def __init__(
-        self, table: RoutingTable, admission: Admission, observer: Observer | None = None
+        self,
+        table: RoutingTable,
+        admission: Admission,
+        observer: Observer | None = None,
+        required: Collection[str] = (),
     ) -> None:
         self._table = table
         self._admission = admission
         self._observer = observer
+        self._required = required
         self._stopping = False
 
     def stop_admitting(self) -> None:
@@ -101,8 +108,9 @@ class ServingDataPlane:
         return True
 
     def ready(self) -> bool:
-        """True once the models found at the start are settled and one of them serves."""
-        return self._table.started and not self._stopping and self._table.serves_enough()
+        """True while enough models can answer, until the server stops."""
+        table = self._table
+        return not self._stopping and is_ready(table.standings(), self._required, table.started)
 
     def model_ready(self, model: str, version: str) -> bool:
         """True when that version has a worker to ask."""

@@ -1,4 +1,4 @@
-"""A frontend inside Envoy: `python -m server.envoy_process SOCKET HOST HTTP_PORT GRPC_PORT`.
+"""A frontend inside Envoy: `python -m server.envoy_process SOCKET HOST HTTP_PORT GRPC_PORT AGE`.
 
 Becomes Envoy, which loads Python again by `pyvoy` and in it `server.frontend_envoy`; the process
 stays the same for the gateway that watches it.
@@ -42,10 +42,10 @@ def missing() -> str | None:
 
 def main() -> None:
     """Become Envoy. Signals are the gateway's business, as in every frontend."""
-    door, host, http_port, grpc_port = sys.argv[1:]
+    door, host, http_port, grpc_port, age = sys.argv[1:]
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    at = Listening(host, int(http_port), int(grpc_port))
+    at = Listening(host, int(http_port), int(grpc_port), float(age))
     become_envoy(APPLICATION, at, admin_path(Path(door)), {DOOR: door})
 
 

@@ -26,6 +26,7 @@ from server.frontends.rest import create_app
 from server.frontends.servicers import all_servicers
 from server.hosting.client import GatewayClient, attach
 from server.hosting.envoy_admin import EnvoyAdmin, admin_path
+from server.routing.messages import Welcome
 from server.telemetry.logs import configure_logs
 
 log = structlog.get_logger()
@@ -94,14 +95,16 @@ class EnvoyFrontend:
             await client.close()
             self._clear_away()
             os._exit(0)
-        await self._drain(client.welcome.drain_timeout)
+        await self._drain(client.welcome)
         await client.close()
         await self._admin.quit()
 
-    async def _drain(self, grace: float) -> None:
+    async def _drain(self, welcome: Welcome) -> None:
         await self._admin.drain()
+        # Clients that ask again and again learn in an answer that it was the last.
+        await asyncio.sleep(welcome.linger)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(grace):
+            async with asyncio.timeout(welcome.drain_timeout):
                 await self._admin.idle()
 
     def _clear_away(self) -> None:

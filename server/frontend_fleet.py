@@ -54,6 +54,11 @@ class FrontendsOutside:
         )  # fmt: skip
         self._fleet: FrontendFleet | None = None
 
+    @property
+    def are_listening(self) -> bool:
+        """True while at least one of them answers clients."""
+        return any(session.listening.is_set() for session in self._door.sessions)
+
     async def start(self) -> tuple[int, int]:
         """Return, with the REST and the gRPC port, when all frontends listen. ConfigError."""
         # -P: nothing from the working directory; the path: the same code as this, wherever it lies.
@@ -76,7 +81,8 @@ class FrontendsOutside:
         # As a number: what was reserved is what is listened on.
         address = self._ports[0].getsockname()[0]
         ports = [str(self._http_port), str(self._grpc_port)]
-        return ["server.envoy_process", door, address, *ports]
+        age = str(self._settings.max_connection_age)
+        return ["server.envoy_process", door, address, *ports, age]
 
     def stop_admitting(self) -> None:
         """Have all be not ready from here on."""

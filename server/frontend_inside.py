@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from server.config import ConfigError, Settings
+from server.frontends.closing import Closing
 from server.frontends.grpc import GrpcFrontend
 from server.frontends.http_server import HttpServer
 from server.frontends.limits import limits_of
@@ -29,20 +30,26 @@ class FrontendInside:
         self, settings: Settings, welcome: Welcome, publisher: Publisher, control: ControlPlane
     ) -> None:
         self._settings = settings
+        self._listening = False
         self._link = DirectLink(publisher, welcome.number)
         core = FrontendCore(welcome, self._link.tell)
         self._data = core.data
         limits = limits_of(welcome)
-        host, grace = settings.host, settings.drain_timeout
+        closing = Closing(welcome.max_connection_age, welcome.drain_timeout, welcome.linger)
         rest = create_app(core.data, control, limits)
         self._rest = listen(
             "http-port", settings.http_port,
-            lambda: HttpServer(rest, host, settings.http_port, grace),
+            lambda: HttpServer(rest, settings.host, settings.http_port, closing),
         )  # fmt: skip
         servicers = all_servicers(core.data, control, limits)
-        self._grpc = GrpcFrontend(servicers, core.data, limits)
+        self._grpc = GrpcFrontend(servicers, core.data, limits, closing=closing)
         self._link.attach(core.table, core.join, core.observe)
         self._flush = core.flush
+
+    @property
+    def are_listening(self) -> bool:
+        """True once it listens: it ends with the gateway."""
+        return self._listening
 
     async def start(self) -> tuple[int, int]:
         """Listen; the REST and the gRPC port. Raises ConfigError."""
@@ -51,6 +58,7 @@ class FrontendInside:
             grpc_port = await self._grpc.start(self._settings.host, self._settings.grpc_port)
         except (OSError, RuntimeError):
             raise ConfigError(taken("grpc-port", self._settings.grpc_port)) from None
+        self._listening = True
         return self._rest.port, grpc_port
 
     def stop_admitting(self) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import structlog
 
+from server.frontends.closing import Closing
 from server.frontends.grpc import GrpcFrontend
 from server.frontends.http_server import HttpServer
 from server.frontends.limits import limits_of
@@ -46,12 +47,13 @@ async def _serve(client: GatewayClient) -> None:
         use_log_rules(client.log_rules)
     structlog.contextvars.bind_contextvars(frontend=welcome.number)
     limits = limits_of(welcome)
+    closing = Closing(welcome.max_connection_age, welcome.drain_timeout, welcome.linger)
     rest = HttpServer(
         create_app(client.data, client.control, limits),
-        welcome.host, welcome.http_port, welcome.drain_timeout, reuse_port=True,
+        welcome.host, welcome.http_port, closing, reuse_port=True,
     )  # fmt: skip
     servicers = all_servicers(client.data, client.control, limits)
-    grpc = GrpcFrontend(servicers, client.data, limits, reuse_port=True)
+    grpc = GrpcFrontend(servicers, client.data, limits, closing=closing, reuse_port=True)
     await rest.start()
     await grpc.start(welcome.host, welcome.grpc_port)
     gc.collect()

@@ -73,7 +73,20 @@ class IndexEntry:
     reason: str = ""
 
 
-class DataPlane(Protocol):
+class Probes(Protocol):
+    """Whether traffic may be sent here."""
+
+    def live(self) -> bool:
+        """True while the gateway's own loop runs."""
+
+    def ready(self) -> bool:
+        """True while enough models can answer (`readiness.is_ready`), until the server stops."""
+
+    def model_ready(self, model: str, version: str) -> bool:
+        """True when that version (or the default) can answer; NotFound when unknown."""
+
+
+class DataPlane(Probes, Protocol):
     """What frontends ask about models. `version` is "" for the default version everywhere.
 
     Unknown models and versions raise NotFound, known ones that cannot answer raise Unavailable.
@@ -91,16 +104,6 @@ class DataPlane(Protocol):
 
         Cancelling the awaiting task cancels the request in the worker.
         """
-
-    def live(self) -> bool:
-        """True while the gateway's own loop runs."""
-
-    def ready(self) -> bool:
-        """True once every model found at the start is READY or FAILED, while at least one is READY
-        (or there are none), until the server stops."""
-
-    def model_ready(self, model: str, version: str) -> bool:
-        """True when that version (or the default) can answer; NotFound when unknown."""
 
     def metadata(self, model: str, version: str) -> ModelMetadata:
         """What the version's artifact and settings say."""

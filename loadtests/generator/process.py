@@ -46,12 +46,15 @@ class Load:
                 )  # fmt: skip
             self._processes.append(process)
 
-    def start(self) -> None:
-        """Wait until all are connected, and let them begin together; raises GeneratorError."""
+    def connect(self) -> None:
+        """Wait until all are connected; raises GeneratorError."""
         for process, target in zip(self._processes, self._targets, strict=True):
             assert process.stdout is not None  # noqa: S101
             if process.stdout.readline().strip() != READY:
                 raise self._ended(process.wait(STOP_TIMEOUT), target)
+
+    def begin(self) -> None:
+        """Let them begin together; returns when the first request is due."""
         start = time.monotonic() + HEAD_START
         for process in self._processes:
             assert process.stdin is not None  # noqa: S101
@@ -93,15 +96,23 @@ class Load:
 
 
 @contextlib.contextmanager
-def under_load(plans: Sequence[Plan], folder: Path) -> Iterator[Load]:
-    """Send all `plans` from now on; returns when the first request is due."""
+def connected(plans: Sequence[Plan], folder: Path) -> Iterator[Load]:
+    """Have everything ready to send `plans`; `begin` sends them."""
     folder.mkdir(parents=True, exist_ok=True)
     load = Load(plans, folder)
     try:
-        load.start()
+        load.connect()
         yield load
     finally:
         load.kill()
+
+
+@contextlib.contextmanager
+def under_load(plans: Sequence[Plan], folder: Path) -> Iterator[Load]:
+    """Send all `plans` from now on; returns when the first request is due."""
+    with connected(plans, folder) as load:
+        load.begin()
+        yield load
 
 
 def run(plan: Plan, save: Path | None = None) -> Records:

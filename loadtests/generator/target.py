@@ -8,11 +8,16 @@ from urllib.parse import urlsplit
 
 from loadtests.generator.plan import Moments, Plan, Transport
 from loadtests.samples.sample import Sample
-from loadtests.wire import oip_grpc, oip_rest, tfs_rest
+from loadtests.wire import oip_grpc, oip_rest, tfs_rest, torchserve
 
-TargetProtocol = Literal["rest", "rest-json", "grpc", "tfs-rest"]
+TargetProtocol = Literal["rest", "rest-json", "grpc", "tfs-rest", "torchserve"]
 
-_HTTP = {"rest": oip_rest.binary, "rest-json": oip_rest.json, "tfs-rest": tfs_rest.predict}
+_HTTP = {
+    "rest": oip_rest.binary,
+    "rest-json": oip_rest.json,
+    "tfs-rest": tfs_rest.predict,
+    "torchserve": torchserve.predictions,
+}
 
 
 def plan_for(

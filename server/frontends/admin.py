@@ -1,5 +1,5 @@
-"""The operators' page: metrics, overview, history, labels, rollback and profiles, on a port apart
-from inference.
+"""The operators' page: metrics, probes, overview, history, labels, rollback and profiles, on a port
+apart from inference.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from starlette.routing import Route
 
 from server.errors import InvalidArgument
 from server.frontends.open_inference.rest_io import VERSION, json_body, model_of
+from server.frontends.probe_routes import probe_routes
 from server.frontends.rest_errors import add_error_handlers
-from server.planes import AdminPlane
+from server.planes import AdminPlane, Probes
 
 MAX_BODY = 64 * 1024
 MAX_HISTORY = 2000
@@ -24,8 +25,8 @@ PROFILE_SECONDS = 30
 OCTETS = "application/octet-stream"
 
 
-def create_admin_app(admin: AdminPlane) -> Starlette:
-    """An ASGI application with `/metrics`, `/v2/admin/...` and `/v2/models/.../profile`."""
+def create_admin_app(admin: AdminPlane, probes: Probes) -> Starlette:
+    """An ASGI application with `/metrics`, probes, `/v2/admin/...` and `/v2/models/.../profile`."""
     pages = _Pages(admin)
     app = Starlette(
         routes=[
@@ -42,6 +43,7 @@ def create_admin_app(admin: AdminPlane) -> Starlette:
                 methods=["POST"],
             ),
             Route("/metrics", pages.metrics),
+            *probe_routes(probes),
         ]
     )
     add_error_handlers(app)

@@ -9,6 +9,7 @@ import grpc
 import grpc.aio
 
 from server.frontends.calls import Servicer, service_names
+from server.frontends.closing import Closing
 from server.frontends.grpc_carrier import GrpcCarrier
 from server.frontends.health import HealthServicer
 from server.frontends.limits import FrontendLimits
@@ -31,8 +32,10 @@ class GrpcFrontend:
         data: DataPlane,
         limits: FrontendLimits,
         *,
+        closing: Closing = Closing(),  # noqa: B008  # frozen
         reuse_port: bool = False,
     ) -> None:
+        self._closing = closing
         self._health = HealthServicer(data, service_names(servicers))
         known = [*servicers, self._health]
         self._servicers = [*known, ReflectionServicer(service_names(known))]
@@ -46,7 +49,10 @@ class GrpcFrontend:
 
         Several processes may share a port only with `reuse_port`.
         """
-        server = create_server(self._servicers, self._limits, self._stopping, self._reuse_port)
+        server = create_server(
+            self._servicers, self._limits, self._stopping,
+            [*_age(self._closing), ("grpc.so_reuseport", int(self._reuse_port))],
+        )  # fmt: skip
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         try:
             bound = server.add_insecure_port(address)
@@ -57,7 +63,8 @@ class GrpcFrontend:
         return bound
 
     async def stop(self, grace: float) -> None:
-        """Take no more calls, let those under way finish for `grace` seconds, then cancel them.
+        """Say goodbye (GOAWAY) to every connection, take no more calls, let those under way finish
+        for `grace` seconds, then cancel them.
 
         Streams end once what was read from them is answered.
         """
@@ -71,9 +78,10 @@ def create_server(
     servicers: Sequence[Servicer],
     limits: FrontendLimits,
     stopping: asyncio.Event,
-    reuse_port: bool = False,
+    options: Sequence[tuple[str, int]] = (("grpc.so_reuseport", 0),),
 ) -> grpc.aio.Server:
-    """A server that listens nowhere yet; setting `stopping` ends its streams."""
+    """A server that listens nowhere yet; setting `stopping` ends its streams. `options` are gRPC's,
+    added to those that always hold."""
     hard_limit = min(limits.max_message_bytes + _SLACK_BYTES, _MAX_INT32)
     server = grpc.aio.server(
         options=[
@@ -82,14 +90,13 @@ def create_server(
             # Replies are measured by GrpcCarrier, whose error says more.
             ("grpc.max_send_message_length", -1),
             ("grpc.max_concurrent_streams", _MAX_STREAMS_PER_CONNECTION),
-            # Off by default: a second server on the same port must fail, not share it.
-            ("grpc.so_reuseport", int(reuse_port)),
             # Notice clients that vanished, and let clients do the same every 10 s but not faster.
             ("grpc.keepalive_time_ms", 60_000),
             ("grpc.keepalive_timeout_ms", 20_000),
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
             ("grpc.http2.max_ping_strikes", 2),
+            *options,
         ]
     )
     carrier = GrpcCarrier(limits.max_message_bytes, stopping)
@@ -97,6 +104,18 @@ def create_server(
         handler = grpc.method_handlers_generic_handler(service, methods)
         server.add_generic_rpc_handlers((handler,))
     return server
+
+
+def _age(closing: Closing) -> list[tuple[str, int]]:
+    """gRPC says GOAWAY at the age, and cuts what is still open after the grace. The jitter is its
+    own.
+    """
+    if not closing.max_age:
+        return []
+    return [
+        ("grpc.max_connection_age_ms", min(_MAX_INT32, round(closing.max_age * 1000))),
+        ("grpc.max_connection_age_grace_ms", min(_MAX_INT32, round(closing.grace * 1000))),
+    ]
 
 
 def _methods(

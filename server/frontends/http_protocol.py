@@ -1,5 +1,5 @@
-"""uvicorn's HTTP/1.1 protocol with bounds on what it leaves unbounded: a head's size and time, and
-the requests that are read before those in front of them are answered."""
+"""uvicorn's HTTP/1.1 protocol with bounds on what it leaves unbounded: a head's size and time, the
+requests that are read before those in front of them are answered, and a connection's age."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from server.frontends.closing import Closing
 from server.frontends.one_write import OneWrite
 
 MAX_HEAD_BYTES = 64 * 2**10
@@ -39,6 +40,11 @@ class _QueuedFlow(FlowControl):
 class BoundedProtocol(HttpToolsProtocol):
     """One connection; what it refuses, it refuses in the one shape of all errors."""
 
+    closing = Closing()
+    """When a connection ends; of all connections of one server."""
+
+    _ends_at = float("inf")
+    _leaving = False
     _progress = False
     _barren_bytes = 0
     _head_begun = False
@@ -50,6 +56,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self.flow = _QueuedFlow(transport, self.pipeline)
         self.transport = cast(asyncio.Transport, OneWrite(transport, self.loop.call_soon))
+        self._ends_at = self.closing.ends_at(self.loop.time())
         self._arm()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -76,6 +83,18 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, text)
         elif self._head_begun and self._head_timer is None:
             self._arm()
+
+    def shutdown(self) -> None:
+        """The server stops: answer what is under way, and what comes within a moment, then close.
+
+        A client that asks again and again so learns in an answer that it was the last; to close
+        under its hands would make it lose a request.
+        """
+        self._leaving = True
+        if self._answering() or not self.closing.linger:
+            super().shutdown()
+        else:
+            self.loop.call_later(self.closing.linger, self._leave)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what cannot be parsed; uvicorn would answer in plain text."""
@@ -114,6 +133,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._served = cycle
+        if self._leaving or self.loop.time() >= self._ends_at:
+            # What was read behind it is answered first: a client may not send it twice.
+            cycle.keep_alive &= bool(self.pipeline)
         super()._start_asgi_task(cycle, app)
 
     # ---- refusing ------------------------------------------------------------------------------
@@ -134,6 +156,10 @@ class BoundedProtocol(HttpToolsProtocol):
         elif not self.transport.is_closing():
             text = f"no complete request headers came within {HEAD_TIMEOUT:g} s"
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, text)
+
+    def _leave(self) -> None:
+        if not self._answering() and not self._head_begun:
+            self.transport.close()
 
     def _answering(self) -> bool:
         return self._served is not None and not self._served.response_complete

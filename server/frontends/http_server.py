@@ -11,6 +11,7 @@ from typing import Any, cast
 import uvicorn
 from starlette.types import ASGIApp
 
+from server.frontends.closing import Closing
 from server.frontends.http_protocol import BoundedProtocol
 
 KEEP_ALIVE_S = 75
@@ -29,10 +30,10 @@ class _Server(uvicorn.Server):
 
 
 class HttpServer:
-    """Listens from `start` to `stop`; in-flight requests get `grace` seconds to finish."""
+    """Listens from `start` to `stop`; when it stops, requests in flight get the grace to finish."""
 
     def __init__(
-        self, app: ASGIApp, host: str, port: int, grace: float, *, reuse_port: bool = False
+        self, app: ASGIApp, host: str, port: int, closing: Closing, *, reuse_port: bool = False
     ) -> None:
         """Bind to `port`; several processes may share it only with `reuse_port`. OSError when it
         is taken.
@@ -41,7 +42,7 @@ class HttpServer:
         self._server = _Server(
             uvicorn.Config(
                 cast(Any, app),  # uvicorn and Starlette spell the same ASGI types apart
-                http=BoundedProtocol,
+                http=_protocol(closing),
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -50,7 +51,7 @@ class HttpServer:
                 # No header from outside is believed about who asks, and none is looked for.
                 proxy_headers=False,
                 timeout_keep_alive=KEEP_ALIVE_S,
-                timeout_graceful_shutdown=max(1, round(grace)),
+                timeout_graceful_shutdown=max(1, round(closing.grace)),
             )
         )
         self._task: asyncio.Task[None] | None = None
@@ -77,6 +78,15 @@ class HttpServer:
         if self._task is not None:
             await self._task
         self._socket.close()
+
+
+def _protocol(rules: Closing) -> type[BoundedProtocol]:
+    """The protocol of one server; uvicorn makes one object of it for each connection."""
+
+    class Protocol(BoundedProtocol):
+        closing = rules
+
+    return Protocol
 
 
 def _bind(host: str, port: int, reuse_port: bool) -> socket.socket:

@@ -37,7 +37,7 @@ class FrontendCore:
             frontends=welcome.frontends,
             number=welcome.number,
         )
-        self.data = ServingDataPlane(self.table, admission, self._observer)
+        self.data = ServingDataPlane(self.table, admission, self._observer, welcome.required)
 
     def observe(self, told: TraceIs) -> None:
         """Trace requests by other rules from here on."""

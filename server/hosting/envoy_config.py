@@ -21,6 +21,9 @@ IDLE_TIMEOUT = "75s"
 without requests stays.
 """
 
+JITTER_PERCENT = 10.0
+"""By how much the age of connections is more or less; as gRPC's own."""
+
 _STREAMS_PER_CONNECTION = 1024
 _STREAM_WINDOW = 2**20
 _CONNECTION_WINDOW = 16 * 2**20
@@ -29,11 +32,14 @@ _TYPES = "type.googleapis.com/envoy."
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """Where to listen; `host` is a numerical address."""
+    """Where to listen, and for how many seconds to keep a connection, a tenth more or less; 0 is
+    for ever. `host` is a numerical address.
+    """
 
     host: str
     http_port: int
     grpc_port: int
+    max_connection_age: float = 0.0
 
 
 def bootstrap(
@@ -71,7 +77,7 @@ def _listener(at: Listening, application: Sequence[JsonObject]) -> JsonObject:
                 "filters": [
                     {
                         "name": "envoy.filters.network.http_connection_manager",
-                        "typed_config": _connections(application),
+                        "typed_config": _connections(application, at.max_connection_age),
                     }
                 ]
             }
@@ -83,7 +89,7 @@ def _address(host: str, port: int) -> JsonObject:
     return {"socket_address": {"address": host, "port_value": port}}
 
 
-def _connections(application: Sequence[JsonObject]) -> JsonObject:
+def _connections(application: Sequence[JsonObject], max_age: float) -> JsonObject:
     return {
         "@type": _TYPES
         + "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -99,7 +105,9 @@ def _connections(application: Sequence[JsonObject]) -> JsonObject:
         "request_headers_timeout": HEAD_TIMEOUT,
         # A stream may be idle for as long as its client likes, and a model may take its time.
         "stream_idle_timeout": "0s",
-        "common_http_protocol_options": {"idle_timeout": IDLE_TIMEOUT},
+        "common_http_protocol_options": {"idle_timeout": IDLE_TIMEOUT, **_age(max_age)},
+        # Not under the hands of a client: its next answer says that it was the last.
+        "http1_safe_max_connection_duration": True,
         "http_protocol_options": {
             "accept_http_10": True,
             "default_host_for_http_10": "localhost",
@@ -115,4 +123,14 @@ def _connections(application: Sequence[JsonObject]) -> JsonObject:
             # What Envoy refuses by itself it refuses in the one shape of all errors.
             "body_format": {"json_format": {"error": "%LOCAL_REPLY_BODY%"}},
         },
+    }
+
+
+def _age(seconds: float) -> JsonObject:
+    """Envoy says GOAWAY or Connection: close at that age; requests under way finish."""
+    if not seconds:
+        return {}
+    return {
+        "max_connection_duration": f"{seconds:.3f}s",
+        "max_connection_duration_jitter": {"value": JITTER_PERCENT},
     }

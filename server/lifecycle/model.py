@@ -273,4 +273,5 @@ def _of_the_load(settings: ModelSettings) -> ModelSettings:
         keep_previous=False,
         footprint_bytes=None,
         output_labels={},
+        required=False,
     )

@@ -226,6 +226,8 @@ class ModelFile(Entry):
     """Whether the version served before stays loaded, so that a rollback is instant."""
     footprint_bytes: Annotated[int, Field(ge=1, le=MAX_FOOTPRINT_BYTES)] | None = None
     """Memory that one worker needs, in bytes; estimated where left out."""
+    required: bool = False
+    """Whether the server is ready only while this model can answer."""
     workers: Workers | None = None
     """Worker processes per version: a number, or a mapping of count and devices."""
     device: Device | None = None

@@ -112,6 +112,7 @@ def _settings(file: ModelFile, model: str, read_labels: LabelReader) -> ModelSet
         swap=file.swap,
         keep_previous=file.keep_previous,
         footprint_bytes=file.footprint_bytes,
+        required=file.required,
     )
 
 

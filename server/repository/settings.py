@@ -51,8 +51,9 @@ class ModelSettings:
 
     `labels` are names for versions, which may not exist (yet). `keep_previous` asks that the
     version served before stays loaded for a rollback. `footprint_bytes` is the memory that one
-    worker needs, None where it is to be estimated. `origin` is "" in a model repository, else what
-    tells the folder of a model config's entry from that of another one.
+    worker needs, None where it is to be estimated. `required` makes the server's readiness depend
+    on the model. `origin` is "" in a model repository, else what tells the folder of a model
+    config's entry from that of another one.
     """
 
     name: str
@@ -77,4 +78,5 @@ class ModelSettings:
     swap: SwapPolicy = SwapPolicy.SURGE
     keep_previous: bool = False
     footprint_bytes: int | None = None
+    required: bool = False
     origin: str = ""

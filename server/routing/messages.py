@@ -51,6 +51,8 @@ class Welcome(_Message, frozen=True):
 
     `worker_in_flight` are the requests this frontend may have in one worker. `control_timeout` is
     how long an answer about the repository may take, `load_timeout` that of a load or unload call.
+    `required` are the models without which it is not ready, `max_connection_age` and `linger` as in
+    frontends.closing.
     """
 
     number: int
@@ -68,6 +70,9 @@ class Welcome(_Message, frozen=True):
     tf_serving_metrics: bool = False
     log_level: str = "info"
     log_format: str = "auto"
+    required: tuple[str, ...] = ()
+    max_connection_age: float = 0.0
+    linger: float = 0.0
     frontends: int = 1
     tracing: bool = False
     access_log_rate: float = 0.0
@@ -106,8 +111,9 @@ class Routes(_Message, frozen=True):
     `names` maps what a request may give as version ("" for the default, numbers, labels) to a
     load. `loads` are all its loads that may still be used; one that is missing gets no new
     request, and is Released when its last one has ended. `known` are versions that exist without
-    being able to answer. `wanted` is whether anything of the model is to be served, `present` False
-    when there is no such model any more.
+    being able to answer. `wanted` is whether anything of the model is to be served, `required`
+    whether its settings make readiness depend on it, `present` False when there is no such model
+    any more.
     """
 
     revision: int
@@ -117,6 +123,7 @@ class Routes(_Message, frozen=True):
     known: tuple[int, ...]
     wanted: bool
     present: bool = True
+    required: bool = False
 
 
 class Started(_Message, frozen=True):

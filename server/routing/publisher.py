@@ -14,6 +14,7 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
+import msgspec
 import structlog
 
 from server.lifecycle.model import Model
@@ -132,6 +133,13 @@ class Publisher:
         revision = self._revision
         await self._until(lambda one: one.applied >= revision, APPLY_WAIT)
 
+    def in_force(self, model: str) -> bool:
+        """Whether every frontend has taken up what was told last of `model`."""
+        routes = self._routes.get(model)
+        return routes is not None and all(
+            one.applied >= routes.revision for one in self._subscribers
+        )
+
     async def gather(self) -> None:
         """Have every frontend tell what it counted; one that does not answer is not waited for."""
         number = next(self._tells)
@@ -174,6 +182,7 @@ class Publisher:
                 loads=tuple(sorted(numbers.values())),
                 known=model.known,
                 wanted=bool(model.wanted),
+                required=model.settings.required,
             )
         )
         for published in retired:
@@ -242,7 +251,7 @@ class Publisher:
         self._revision += 1
         told = Routes(
             self._revision, routes.model, routes.names, routes.loads, routes.known, routes.wanted,
-            routes.present,
+            routes.present, routes.required,
         )  # fmt: skip
         self._routes[routes.model] = told
         self._send(told)
@@ -286,6 +295,4 @@ def _join_worker(subscriber: Subscriber, published: _Published, worker: Worker) 
 
 
 def _same(left: Routes, right: Routes) -> bool:
-    return (left.names, left.loads, left.known, left.wanted, left.present) == (
-        right.names, right.loads, right.known, right.wanted, right.present
-    )  # fmt: skip
+    return msgspec.structs.replace(left, revision=right.revision) == right

@@ -13,6 +13,7 @@ from runtimes.contract.messages import Result
 from runtimes.contract.tensor import Tensor
 from server.admission import Usage
 from server.naming import resolve, unknown_model
+from server.readiness import Standing
 from server.routing.messages import (
     Applied,
     Counted,
@@ -81,13 +82,14 @@ class Load:
 class _Model:
     """One model's routes as last told."""
 
-    __slots__ = ("known", "loads", "names", "wanted")
+    __slots__ = ("known", "loads", "names", "required", "wanted")
 
     def __init__(self, routes: Routes, loads: Mapping[int, Load]) -> None:
         self.names = {name: loads[number] for name, number in routes.names.items()}
         self.loads = routes.loads
         self.known = routes.known
         self.wanted = routes.wanted
+        self.required = routes.required
 
 
 class RoutingTable:
@@ -132,12 +134,13 @@ class RoutingTable:
         numbers = there.loads if there is not None else ()
         return tuple(sorted({self._loads[number].added.version for number in numbers}))
 
-    def serves_enough(self) -> bool:
-        """True while one of the models that are to be served can answer, or there are none."""
-        wanting = [model for model in self._models.values() if model.wanted]
-        return not wanting or any(
-            "" in model.names and model.names[""].workers.is_ready for model in wanting
-        )
+    def standings(self) -> Iterator[Standing]:
+        """How each model stands that is to be served."""
+        for name, model in self._models.items():
+            if model.wanted:
+                load = model.names.get("")
+                answers = load is not None and load.workers.is_ready
+                yield Standing(name, model.required, answers)
 
     def loads(self) -> Iterator[Load]:
         """All that are routed to or still in use."""

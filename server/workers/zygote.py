@@ -27,6 +27,7 @@ from runtimes.contract.spawn import (
     decode_packet,
     encode_packet,
 )
+from server.cpus import available_cpus
 from server.errors import Unavailable
 from server.workers.output import OutputReader
 
@@ -34,6 +35,8 @@ log = structlog.get_logger()
 
 ENTRY = Path(runtimes.__file__).parent / "__main__.py"
 EXTRAS = {"torchscript": "torch", "savedmodel": "tensorflow", "onnx": "onnx"}
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 ExitCallback = Callable[[int], None]
 
@@ -124,7 +127,7 @@ class Zygote:
             self._process = await asyncio.create_subprocess_exec(
                 self._python, "-P", "-u", str(ENTRY), self.runtime, str(theirs.fileno()),
                 pass_fds=(theirs.fileno(),), stdin=asyncio.subprocess.DEVNULL,
-                stdout=log_fd, stderr=log_fd, env=_environment(), start_new_session=True,
+                stdout=log_fd, stderr=log_fd, env=runtime_environment(), start_new_session=True,
             )  # fmt: skip
         except OSError as error:
             ours.close()
@@ -248,9 +251,12 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def _environment() -> dict[str, str]:
+def runtime_environment() -> dict[str, str]:
     """The gateway's environment, less what would mix its packages into another interpreter's."""
     own = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    # What models may use is set for each framework when a worker loads (`threads`). This is for the
+    # numerical libraries below them, which would else start a thread per CPU of the host.
+    threads = dict.fromkeys(_THREADS, str(available_cpus()))
     # Else ONNX Runtime starts a thread and opens a database when it is imported; neither survives
     # a fork.
-    return {"ORT_DISABLE_TELEMETRY": "1", **own}
+    return {"ORT_DISABLE_TELEMETRY": "1", **threads, **own}

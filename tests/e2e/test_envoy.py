@@ -201,3 +201,18 @@ def test_sigterm_finishes_what_is_in_flight_and_sends_clients_away(tmp_path):
     assert any(frame.kind == h2.DATA for frame in frames)
     assert [one.flags & h2.END_STREAM for one in frames if one.kind == h2.HEADERS] == [0, 1]
     assert not any("killed" in line["event"] or "died" in line["event"] for line in server.events)
+
+
+def test_at_its_age_a_connection_is_told_that_this_was_the_last_answer(tmp_path):
+    add_echo(tmp_path, "quick")
+    with serving(tmp_path, arguments=(*ENVOY, "--max-connection-age", "0.2")) as server:
+        url = f"{server.url}/v2/models/quick/infer"
+        with httpx.Client() as client, _calls(server) as call:
+
+            def is_last() -> bool:
+                call(_message("quick"))  # on a connection that says goodbye without a loss
+                answer = client.post(url, json=ask([1.0, 2.0])).raise_for_status()
+                return answer.headers.get("connection") == "close"
+
+            until(is_last)
+            until(is_last)

@@ -271,7 +271,7 @@ def test_every_field_of_the_overview_is_described(kind):
 
 
 def test_the_routes_for_operators_are_those_there_are():
-    app = create_admin_app(None)  # type: ignore[arg-type]
+    app = create_admin_app(None, None)  # type: ignore[arg-type]
     routes = {
         (method, route.path_format)
         for route in app.routes

@@ -15,6 +15,7 @@ from server.config import (
     Settings,
     read_config_file,
 )
+from server.repository.names import NAME_RULE
 
 
 @pytest.fixture
@@ -71,6 +72,12 @@ def test_the_defaults_are_those_the_documentation_promises(tmp_path):
         ({"load_timeout": 0.0}, "load-timeout: expected a number above 0"),
         ({"load_timeout": float("nan")}, "load-timeout: expected a number above 0"),
         ({"drain_timeout": float("inf")}, "drain-timeout: expected a number above 0"),
+        ({"drain_delay": -1.0}, "drain-delay: expected 0 or more seconds"),
+        ({"max_connection_age": float("nan")}, "max-connection-age: expected 0 or more seconds"),
+        (
+            {"required_models": ("a/b",)},
+            f"required-model: 'a/b' is no model's name; expected {NAME_RULE}",
+        ),
         ({"poll_interval": 0.0}, "poll-interval: expected a number above 0"),
         ({"load_retry_delay": -1.0}, "load-retry-delay: expected a number above 0"),
         ({"silence_timeout": 0.0}, "silence-timeout: expected a number above 0"),

@@ -9,7 +9,7 @@ import pytest
 
 from loadtests.generator.target import plan_for
 from loadtests.samples.sample import Input, Sample
-from loadtests.wire import oip_grpc, oip_rest, tfs_rest
+from loadtests.wire import oip_grpc, oip_rest, tfs_rest, torchserve
 from protos import inference_pb2 as pb
 from runtimes.contract.tensor import Datatype, Signature, TensorSpec, pack_bytes
 from server.frontends.open_inference.rest_request import decode_request
@@ -86,3 +86,18 @@ def test_an_address_that_cannot_be_asked_is_refused(url):
 def test_a_plan_without_samples_is_refused():
     with pytest.raises(ValueError, match="samples: expected at least one"):
         plan_for("http://127.0.0.1:1", "rest", "m", [], seconds=1)
+
+
+def test_predictions_are_the_one_inputs_values_both_ways():
+    call = torchserve.predictions("a model", Sample((NUMBERS,), lambda _: ""))
+    signature = Signature((), (TensorSpec("y", Datatype.FP32, (-1, 2)),))
+
+    assert call.path == "/predictions/a%20model"
+    found = torchserve.read(call.body, signature)
+    assert found.keys() == {"y"}
+    np.testing.assert_array_equal(found["y"], NUMBERS.array)
+
+
+def test_predictions_of_several_inputs_are_refused():
+    with pytest.raises(ValueError, match="expected a model with one input, got 2"):
+        torchserve.predictions("m", SAMPLE)

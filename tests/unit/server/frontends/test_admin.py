@@ -63,9 +63,27 @@ class Admin:
         self.asked.append(call)
 
 
+@dataclass
+class Probes:
+    """Says what it is told to; knows the model `m` alone."""
+
+    yes: bool = True
+
+    def live(self) -> bool:
+        return self.yes
+
+    def ready(self) -> bool:
+        return self.yes
+
+    def model_ready(self, model: str, version: str) -> bool:
+        if (model, version) not in (("m", ""), ("m", "3")):
+            raise NotFound(f"Request for unknown model: '{model}' is not found")
+        return self.yes
+
+
 @asynccontextmanager
-async def client_of(admin: Admin) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_admin_app(admin)
+async def client_of(admin: Admin, probes: Probes | None = None) -> AsyncIterator[httpx.AsyncClient]:
+    app = create_admin_app(admin, probes or Probes())
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
@@ -283,3 +301,23 @@ async def test_a_profile_of_no_number_of_batches_is_refused(query):
         answer = await client.post(f"/v2/models/m/profile{query}")
     assert answer.status_code == 400
     assert ": expected a whole number" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("yes", [True, False])
+@pytest.mark.parametrize(
+    "path",
+    ["/v2/health/live", "/v2/health/ready", "/v2/models/m/ready", "/v2/models/m/versions/3/ready"],
+)
+async def test_probes_are_answered_with_a_status_alone(path, yes):
+    async with client_of(Admin(), probes=Probes(yes)) as client:
+        answer = await client.get(path)
+
+    assert (answer.status_code, answer.content) == (200 if yes else 503, b"")
+
+
+async def test_a_probe_of_an_unknown_model_is_not_found():
+    async with client_of(Admin()) as client:
+        answer = await client.get("/v2/models/nobody/ready")
+
+    assert answer.status_code == 404
+    assert "nobody" in answer.json()["error"]

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from server.frontends import http_protocol
+from server.frontends.closing import Closing
 from server.frontends.http_protocol import MAX_HEAD_BYTES
 from server.frontends.http_server import HttpServer
 
@@ -31,7 +32,7 @@ async def app(scope, receive, send):
 
 @pytest.fixture
 async def connection():
-    server = HttpServer(app, "127.0.0.1", 0, 1)
+    server = HttpServer(app, "127.0.0.1", 0, Closing(grace=1))
     await server.start()
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     yield reader, writer
@@ -111,7 +112,7 @@ async def test_what_is_no_http_is_refused_in_the_shape_of_all_errors(connection)
 @pytest.mark.parametrize("sent", [b"", b"G", HEAD, b"\r\n\r\n"])
 async def test_a_head_that_does_not_come_is_not_waited_for(monkeypatch, sent):
     monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT", 0.05)
-    server = HttpServer(app, "127.0.0.1", 0, 1)
+    server = HttpServer(app, "127.0.0.1", 0, Closing(grace=1))
     await server.start()
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(sent)
@@ -125,7 +126,7 @@ async def test_a_head_that_does_not_come_is_not_waited_for(monkeypatch, sent):
 
 async def test_a_slow_answer_is_not_cut_off_by_the_next_requests_slow_head(monkeypatch):
     monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT", 0.05)
-    server = HttpServer(app, "127.0.0.1", 0, 1)
+    server = HttpServer(app, "127.0.0.1", 0, Closing(grace=1))
     await server.start()
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(HEAD.replace(b"/ ", b"/slow ") + b"\r\n" + HEAD)
@@ -152,7 +153,7 @@ async def test_a_flood_of_pipelined_requests_is_not_read_ahead_of_its_answers(mo
         made(self, transport)
 
     monkeypatch.setattr(http_protocol.BoundedProtocol, "connection_made", noted)
-    server = HttpServer(app, "127.0.0.1", 0, 1)
+    server = HttpServer(app, "127.0.0.1", 0, Closing(grace=1))
     await server.start()
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     request = HEAD + b"\r\n"
@@ -182,7 +183,7 @@ async def test_a_body_that_comes_in_many_reads_is_handed_on_whole(size):
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    server = HttpServer(echo, "127.0.0.1", 0, 1)
+    server = HttpServer(echo, "127.0.0.1", 0, Closing(grace=1))
     await server.start()
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=2**23)
     body = bytes(range(256)) * (size // 256) + b"x" * (size % 256)

@@ -49,6 +49,19 @@ def test_what_clients_may_do_is_bounded(config):
     assert connections["http2_protocol_options"]["max_concurrent_streams"] == 1024
 
 
+def test_connections_end_at_their_age_and_at_none_where_there_is_none(config):
+    at = Listening("::1", 8000, 8001, max_connection_age=2.5)
+    aged = _connections(bootstrap(at, Path("/x/admin.sock"), FILTERS, 1000))
+
+    assert aged["common_http_protocol_options"] == {
+        "idle_timeout": "75s",
+        "max_connection_duration": "2.500s",
+        "max_connection_duration_jitter": {"value": 10.0},
+    }
+    assert aged["http1_safe_max_connection_duration"]
+    assert _connections(config)["common_http_protocol_options"] == {"idle_timeout": "75s"}
+
+
 def test_no_header_is_believed_about_who_asks_and_none_says_what_answers(config):
     connections = _connections(config)
     assert connections["use_remote_address"]

@@ -6,6 +6,7 @@ import socket
 
 import pytest
 
+from server.frontends.closing import Closing
 from server.frontends.http_server import HttpServer
 from server.hosting.ports import port_of, reserve
 
@@ -14,7 +15,8 @@ def test_several_listen_on_a_reserved_port():
     with reserve("127.0.0.1", 0) as reserved:
         port = port_of(reserved)
         servers = [
-            HttpServer(lambda *_: None, "127.0.0.1", port, 1, reuse_port=True) for _ in range(3)
+            HttpServer(lambda *_: None, "127.0.0.1", port, Closing(), reuse_port=True)
+            for _ in range(3)
         ]
         for server in servers:
             server._socket.listen()

@@ -32,6 +32,7 @@ version_policy: {latest: 2}
 labels: {stable: 3, canary-1: 4}
 swap: replace
 keep_previous: true
+required: true
 footprint_bytes: 1000000
 workers: {count: 4, devices: [cpu, "cuda:0"]}
 threads: 2
@@ -110,6 +111,7 @@ def test_every_field_reaches_the_settings():
         labels={"stable": 3, "canary-1": 4},
         swap=SwapPolicy.REPLACE,
         keep_previous=True,
+        required=True,
         footprint_bytes=1_000_000,
     )
 
@@ -211,6 +213,7 @@ INPUT = "inputs: [{name: x, datatype: FP32, shape: [-1, 2]}]\n"
             "labels: expected at most 32",
         ),
         ("swap: now", "swap: expected one of surge or replace, got 'now'"),
+        ("required: 1", "required: expected true or false"),
         ("keep_previous: 1", "keep_previous: expected true or false"),
         ("footprint_bytes: 0", "footprint_bytes: expected at least 1"),
         (f"footprint_bytes: {2**60}", "footprint_bytes: expected at most"),

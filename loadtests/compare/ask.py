@@ -1,0 +1,133 @@
+"""One question after the other, answers as arrays: for the golden set and the first request."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from urllib.parse import quote
+
+import grpc
+import requests
+
+from loadtests.compare.places import Place
+from loadtests.compare.underway import ServerError
+from loadtests.generator.answer import TIMEOUT
+from loadtests.samples.discover import signature_of
+from loadtests.samples.labels import known
+from loadtests.samples.made_up import made_up
+from loadtests.samples.sample import Answers, Sample
+from loadtests.wire import oip_grpc, oip_rest, tfs_rest, torchserve
+from runtimes.contract.tensor import Signature
+
+SHOWN = 200
+
+
+def signature_at(place: Place) -> Signature:
+    """By the model's metadata. Raises ServerError."""
+    if not place.rest:
+        raise ServerError(
+            f"candidate '{place.name}' can't be the reference: it has no metadata of the Open "
+            "Inference Protocol. Say its rest, or name another as parity.reference"
+        )
+    url = f"{place.rest}/v2/models/{quote(place.model, safe='')}"
+    try:
+        answer = requests.get(url, timeout=TIMEOUT)
+        return signature_of(answer.json())
+    except (requests.RequestException, ValueError, KeyError, TypeError):
+        raise ServerError(f"candidate '{place.name}': no metadata of {place.model}") from None
+
+
+def samples_for(signature: Signature, rows: int) -> list[Sample]:
+    """Real ones for the demo's models, made-up ones for others; the same on every call."""
+    return known(signature, rows) or made_up(signature, rows)
+
+
+def renamed(samples: Sequence[Sample], names: Mapping[str, str]) -> list[Sample]:
+    """With the inputs' names that a candidate has for them."""
+    return [
+        replace(
+            sample,
+            inputs=tuple(
+                replace(item, name=names.get(item.name, item.name)) for item in sample.inputs
+            ),
+        )
+        for sample in samples
+    ]
+
+
+def ask(
+    place: Place, samples: Sequence[Sample], signature: Signature
+) -> tuple[list[Answers], list[float]]:
+    """The answers, outputs under the reference's names, and the seconds each took.
+
+    Raises ServerError where one is refused or can't be read.
+    """
+    own = renamed(samples, place.candidate.names)
+    back = {theirs: ours for ours, theirs in place.candidate.names.items()}
+    outputs = tuple(
+        replace(spec, name=place.candidate.names.get(spec.name, spec.name))
+        for spec in signature.outputs
+    )
+    asked = replace(signature, outputs=outputs)
+    try:
+        found = _by_grpc(place, own) if place.protocol == "grpc" else _by_http(place, own, asked)
+    except (requests.RequestException, grpc.RpcError) as error:
+        raise ServerError(f"candidate '{place.name}' does not answer: {_reason(error)}") from None
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        reason = str(error)[:SHOWN]
+        raise ServerError(f"candidate '{place.name}': no answer to read ({reason})") from None
+    answers: list[Answers] = [
+        {back.get(name, name): array for name, array in answer.items()} for answer, _ in found
+    ]
+    return answers, [seconds for _, seconds in found]
+
+
+def _by_http(
+    place: Place, samples: Sequence[Sample], signature: Signature
+) -> list[tuple[Answers, float]]:
+    found = []
+    with requests.Session() as session:
+        for sample in samples:
+            if place.protocol == "tfs-rest":
+                call = tfs_rest.predict(place.model, sample)
+            elif place.protocol == "torchserve":
+                call = torchserve.predictions(place.model, sample)
+            elif place.protocol == "rest":
+                call = oip_rest.binary(place.model, sample)
+            else:
+                call = oip_rest.json(place.model, sample)
+            began = time.monotonic()
+            answer = session.post(
+                place.address + call.path, call.body, headers=dict(call.headers), timeout=TIMEOUT
+            )
+            seconds = time.monotonic() - began
+            if answer.status_code != 200:
+                raise ServerError(
+                    f"candidate '{place.name}': {answer.status_code} {answer.text[:SHOWN]}"
+                )
+            if place.protocol == "tfs-rest":
+                read = tfs_rest.read(answer.content, signature)
+            elif place.protocol == "torchserve":
+                read = torchserve.read(answer.content, signature)
+            else:
+                read = oip_rest.read(answer.content, answer.headers)
+            found.append((read, seconds))
+    return found
+
+
+def _by_grpc(place: Place, samples: Sequence[Sample]) -> list[tuple[Answers, float]]:
+    found = []
+    with grpc.insecure_channel(place.address.rpartition("/")[2]) as channel:
+        call = channel.unary_unary(oip_grpc.METHOD, bytes, bytes)
+        for sample in samples:
+            message = oip_grpc.request(place.model, sample)
+            began = time.monotonic()
+            answer = call(message, timeout=TIMEOUT, wait_for_ready=True)
+            found.append((oip_grpc.read(answer), time.monotonic() - began))
+    return found
+
+
+def _reason(error: Exception) -> str:
+    code = getattr(error, "code", None)  # what grpc raises is a Call, too
+    return str(code().name) if callable(code) else type(error).__name__

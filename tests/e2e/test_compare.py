@@ -1,0 +1,344 @@
+"""Comparisons from the command to the report: real models, planted differences, other servers."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import onnx
+import pytest
+import yaml
+from matplotlib import image
+from onnx import numpy_helper
+
+from loadtests.compare.result import Result, read_result, to_json
+from tests.harness.echo_repository import add_echo
+from tests.harness.server_process import ROOT, serving
+from tests.unit.loadtests.compare.results import gamma
+from tests.unit.loadtests.compare.results import result as made_up
+
+# The first test of a fixture waits for a whole comparison, on a busy machine for minutes.
+pytestmark = pytest.mark.timeout(450)
+
+BROKEN_OFF = 130
+DELAY_MS = 100
+DIGITS = ("digits-torchscript", "digits-savedmodel", "digits-onnx")
+CHROMIUM = shutil.which("chromium")
+FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+         "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync", "--hide-scrollbars"]  # fmt: skip
+
+
+def started(folder: Path, spec: dict, *arguments: str) -> subprocess.Popen[str]:
+    """`underway compare` over a spec, with its reports in `folder/out`."""
+    path = folder / "spec.yaml"
+    path.write_text(yaml.safe_dump(spec))
+    return subprocess.Popen(
+        [sys.executable, "-m", "server.cli", "compare", str(path), "--out", str(folder / "out"),
+         *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+    )  # fmt: skip
+
+
+def finished(folder: Path, spec: dict, *arguments: str) -> tuple[Result, str]:
+    """The same to its end, which must be a good one: the result, and what it said."""
+    running = started(folder, spec, *arguments)
+    output, log = running.communicate(timeout=400)
+    assert running.returncode == 0, log
+    return read_result(folder / "out/result.json"), output
+
+
+def other_weights(source: Path, target: Path) -> None:
+    """A copy of an ONNX model whose answers are others."""
+    shutil.copytree(source, target)
+    path = target / "1/model.onnx"
+    model = onnx.load(path)
+    for tensor in model.graph.initializer:
+        if tensor.data_type == onnx.TensorProto.FLOAT:
+            changed = -numpy_helper.to_array(tensor)
+            tensor.CopyFrom(numpy_helper.from_array(changed, tensor.name))
+    onnx.save(model, path)
+
+
+# ---- the three digits models, and one that is wrong ----
+
+
+@pytest.fixture(scope="module")
+def digits_folder(demo_repository, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("compare-digits")
+    other_weights(demo_repository / "digits-onnx", folder / "wrong")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def digits(digits_folder, demo_repository) -> Result:
+    """One server for all: each runtime is imported once."""
+    candidates = [{"name": name, "model": str(demo_repository / name)} for name in DIGITS]
+    spec = {
+        "title": "Three digits", "rounds": 2, "seconds": 0.4, "warm_up_seconds": 0.3,
+        "rates": [40], "in_flight": 20, "saturation": False, "together": True,
+        "candidates": [*candidates, {"name": "wrong", "model": "wrong"}],
+    }  # fmt: skip
+    old = made_up({"digits-onnx": gamma(1000.0)}, rates=(40.0,))
+    (digits_folder / "old.json").write_bytes(to_json(old))
+    result, _ = finished(
+        digits_folder, spec, "--tensorboard", str(digits_folder / "tensorboard"),
+        "--against", str(digits_folder / "old.json"),
+    )  # fmt: skip
+    return result
+
+
+def test_three_runtimes_give_the_same_answers_and_are_ranked(digits):
+    ranked = {candidate.name: candidate for candidate in digits.ranked}
+
+    assert set(ranked) == set(DIGITS)
+    assert {candidate.runtime for candidate in ranked.values()} == {
+        "torchscript", "savedmodel", "onnx",
+    }  # fmt: skip
+    assert all(candidate.right > 0.9 for candidate in ranked.values())
+    assert all(one.top1 == 1.0 for candidate in ranked.values() for one in candidate.parity)
+
+
+def test_a_model_with_other_weights_fails_parity_and_is_shown_but_not_ranked(digits):
+    (wrong,) = [candidate for candidate in digits.candidates if not candidate.ranked]
+
+    assert wrong.name == "wrong"
+    assert wrong.why_not == "parity: probabilities differs"
+    assert wrong.parity[0].top1 < 0.9
+    assert wrong.right < 0.9
+    assert digits.point("wrong", 40.0).answered > 0
+    assert all("wrong" not in verdict.figures for verdict in digits.verdicts)
+
+
+def test_the_numbers_add_up_to_what_the_server_counted(digits):
+    for candidate in digits.candidates:
+        assert candidate.requests.measured > 0
+        assert candidate.requests.sent == candidate.requests.counted
+    assert [cell.counted for cell in digits.cells] == [cell.answered for cell in digits.cells]
+    assert [sum(cell.batches.values()) for cell in digits.cells] == [
+        cell.answered for cell in digits.cells
+    ]
+    assert sum(cell.failed for cell in digits.cells) == 0
+
+
+def test_rounds_are_interleaved(digits):
+    order = [cell.candidate for cell in digits.cells]
+
+    assert order == [*DIGITS, "wrong", *DIGITS[1:], "wrong", DIGITS[0]]
+
+
+def test_what_it_costs_is_told(digits):
+    for candidate in digits.candidates:
+        assert candidate.load_s > 0
+        assert candidate.first_ms > 0
+        assert candidate.memory > 50_000_000
+        assert candidate.artifact_bytes > 10_000
+        assert digits.point(candidate.name, 40.0).cpu_seconds_per_1000.value > 0
+        stages = digits.point(candidate.name, 40.0).stages_ms
+        assert stages["compute"] > 0
+        assert stages["client and network"] > 0
+
+
+def test_a_swap_of_each_is_measured_and_loses_nothing(digits):
+    assert {swap.candidate for swap in digits.swaps} == {*DIGITS, "wrong"}
+    for swap in digits.swaps:
+        assert swap.failed == 0
+        assert swap.requests > 0
+        assert 0 < swap.published < swap.ready <= swap.ended
+
+
+def test_against_an_older_comparison_it_is_said_what_changed(digits, digits_folder):
+    found = {(change.candidate, change.what): change for change in digits.changes}
+
+    p50 = found["digits-onnx", "p50 at 40/s, ms"]
+    assert p50.old > 1000
+    assert p50.new == digits.point("digits-onnx", 40.0).latency_ms["p50"].value
+    assert {candidate for candidate, _ in found} == {"digits-onnx"}
+    assert any("another machine" in note for note in digits.notes)
+    assert "What changed" in (digits_folder / "out/report.html").read_text()
+
+
+def test_all_reports_are_there(digits, digits_folder):
+    written = {path.name for path in (digits_folder / "out").iterdir()}
+
+    assert written == {
+        "report.html", "report.md", "measurements.csv", "result.json", "spec.yaml",
+    }  # fmt: skip
+    assert {path.name for path in (digits_folder / "tensorboard").iterdir()} == {*DIGITS, "wrong"}
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_the_page_is_shown_by_a_browser(digits, digits_folder, tmp_path):
+    page = (digits_folder / "out/report.html").as_uri()
+    picture = tmp_path / "page.png"
+
+    subprocess.run(
+        [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", f"--screenshot={picture}",
+         "--window-size=1000,2200", page],
+        check=True, capture_output=True, timeout=120,
+    )  # fmt: skip
+
+    pixels = (image.imread(picture)[..., :3] * 255).round().astype(int)
+    colours = {tuple(colour) for colour in pixels[::1, ::1].reshape(-1, 3)[::3].tolist()}
+    for candidate in ((0x24, 0x56, 0xB8), (0xC8, 0x60, 0x0A), (0x0D, 0x7F, 0x63)):
+        assert candidate in colours
+    assert pixels.shape == (2200, 1000, 3)
+
+
+# ---- planted delays, other servers, and Ctrl-C ----
+
+
+class Predictions(http.server.BaseHTTPRequestHandler):
+    """What TorchServe is to a client, for a handler that gives back what it gets."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200 if self.path == "/predictions/echo" else 404)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def torchserve() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Predictions) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def echo(tmp_path_factory, torchserve) -> tuple[Result, Path, int]:
+    """Broken off in the third round: what was measured until then, its folder, the exit code."""
+    folder = tmp_path_factory.mktemp("compare-echo")
+    add_echo(folder, "echo")
+    with serving(folder, arguments=("--frontends", "1")) as other:
+        spec = {
+            "rounds": 50, "seconds": 1, "warm_up_seconds": 0.3, "rates": [4], "in_flight": 10,
+            "clients": 2, "moments": "constant", "saturation": False, "target_p99_ms": 5000,
+            "allow_differences": ["protocol", "device"],
+            "candidates": [
+                {"name": "plain", "model": "echo"},
+                {"name": "slow", "model": "echo", "settings": {"options": {"delay_ms": DELAY_MS}}},
+                {"name": "elsewhere", "model": "echo", "protocol": "grpc",
+                 "url": other.grpc_address, "rest": other.url, "pid": other.process.pid},
+                {"name": "torchserve", "model": "echo", "url": torchserve,
+                 "protocol": "torchserve"},
+            ],
+        }  # fmt: skip
+        running = started(folder, spec)
+        for line in running.stderr:
+            if "round 3" in line:
+                running.send_signal(signal.SIGINT)
+                break
+        running.communicate(timeout=100)
+    return read_result(folder / "out/result.json"), folder, running.returncode
+
+
+def test_ctrl_c_keeps_what_is_measured(echo):
+    result, folder, code = echo
+
+    assert code == BROKEN_OFF
+    assert result.interrupted
+    assert {cell.round for cell in result.cells} >= {1, 2}
+    assert "was broken off" in (folder / "out/report.html").read_text()
+
+
+def test_a_planted_delay_is_found(echo):
+    result, _, _ = echo
+    plain, slow = (result.point(name, 4.0) for name in ("plain", "slow"))
+
+    found = slow.stages_ms["compute"] - plain.stages_ms["compute"]
+    assert DELAY_MS * 0.9 < found < DELAY_MS * 3
+    assert slow.latency_ms["p50"].value > DELAY_MS
+    assert slow.latency_ms["p50"].value > plain.latency_ms["p50"].value
+
+
+def test_other_servers_are_measured_and_what_they_do_not_tell_is_blank(echo):
+    result, _, _ = echo
+    candidates = {candidate.name: candidate for candidate in result.candidates}
+    elsewhere, torchserve = candidates["elsewhere"], candidates["torchserve"]
+
+    assert elsewhere.ranked
+    assert torchserve.ranked
+    assert elsewhere.requests.counted >= elsewhere.requests.sent > 0
+    assert elsewhere.memory > 10_000_000
+    assert result.point("elsewhere", 4.0).cpu_seconds_per_1000.value >= 0
+    assert torchserve.requests.measured > 0
+    assert torchserve.requests.counted is None
+    assert torchserve.memory is None
+    assert torchserve.load_s is None
+    assert result.point("torchserve", 4.0).cpu_seconds_per_1000 is None
+    assert result.point("torchserve", 4.0).stages_ms == {}
+    assert any("torchserve is another server" in note for note in result.notes)
+
+
+# ---- what is refused ----
+
+
+def said(folder: Path, spec: dict, *arguments: str) -> str:
+    running = started(folder, spec, *arguments)
+    output, log = running.communicate(timeout=100)
+    assert running.returncode == 1, output
+    assert "Traceback" not in log
+    return log
+
+
+def test_other_terms_are_refused_before_anything_is_measured(tmp_path):
+    add_echo(tmp_path, "echo")
+    other = {"name": "b", "model": "echo", "settings": {"batching": {}}}
+
+    log = said(tmp_path, {"candidates": [{"name": "a", "model": "echo"}, other]})
+
+    assert "batching: off (a); {} (b)" in log
+    assert "allow_differences: [batching]" in log
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_that_does_not_load_is_said_with_its_reason(tmp_path):
+    add_echo(tmp_path, "echo", options={"fail_load": "no such thing"})
+
+    assert "no such thing" in said(tmp_path, {"candidates": [{"name": "a", "model": "echo"}]})
+
+
+def test_a_folder_without_a_version_is_said(tmp_path):
+    log = said(tmp_path, {"candidates": [{"name": "a", "model": "nothing"}]})
+
+    assert "nothing has no version" in log
+
+
+def test_an_older_result_that_is_none_is_refused(tmp_path):
+    (tmp_path / "old.json").write_text(json.dumps({"title": 3}))
+
+    log = said(tmp_path, {"candidates": [{"name": "a", "model": "m"}]},
+               "--against", str(tmp_path / "old.json"))  # fmt: skip
+
+    assert "no result.json of a comparison" in log
+
+
+def test_an_interrupt_before_anything_is_measured_leaves_no_server(tmp_path):
+    add_echo(tmp_path, "echo", options={"load_ms": 60_000})
+    running = started(tmp_path, {"candidates": [{"name": "a", "model": "echo"}]})
+    with contextlib.suppress(StopIteration):
+        next(line for line in running.stderr if "starting the servers" in line)
+
+    running.send_signal(signal.SIGTERM)
+    _, log = running.communicate(timeout=100)
+
+    assert running.returncode == BROKEN_OFF
+    assert "Broken off before anything was measured" in log
+    assert msgspec.json.encode(sorted(tmp_path.glob("out/*"))) == b"[]"
