@@ -1,7 +1,8 @@
 """The image's health check: exits 0 if the server is ready to serve, else 1 and says why.
 
-Run without site packages, a shell or a second process. It asks REST on UNDERWAY_HTTP_PORT; where
-the port is given on the command line alone, say it in the environment as well.
+Run without site packages, a shell or a second process. It asks on UNDERWAY_METRICS_PORT, where
+probes are answered while clients keep REST busy. Where that port is given on the command line
+alone, say it in the environment as well.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ TIMEOUT = 4.0
 
 def main() -> int:
     """Ask once."""
-    port = os.environ.get("UNDERWAY_HTTP_PORT", "8000")
+    port = os.environ.get("UNDERWAY_METRICS_PORT", "8002")
     try:
         connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=TIMEOUT)
         connection.request("GET", "/v2/health/ready")

@@ -35,7 +35,7 @@ def check(port: object) -> subprocess.CompletedProcess[str]:
     """As the Dockerfile runs it."""
     return subprocess.run(
         [sys.executable, "-I", "-S", str(HEALTH)],
-        env={"UNDERWAY_HTTP_PORT": str(port)},
+        env={"UNDERWAY_METRICS_PORT": str(port)},
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
 
