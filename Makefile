@@ -16,8 +16,8 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 # Servers start hundreds of times in the tests; none shall compile everything again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test check protos dashboards requirements requirements-check image image-test compose bench bench-swap
-.PHONY: locust compare clean help
+.PHONY: demo test check check-deploy protos dashboards chart requirements requirements-check image image-test compose
+.PHONY: bench bench-swap locust compare clean help
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 20
@@ -25,9 +25,10 @@ help: ## Show this list
 demo: $(VENV)/.demo ## Build the demo models, serve them, and print examples to try
 	@$(BIN)/underway demo $(DEMO) --serve
 
-test: $(VENV)/.loadtests .venvs/clients/.ready .venvs/onnx/.ready ## Set up everything and run the tests
+test: $(VENV)/.loadtests .venvs/clients/.ready .venvs/onnx/.ready .venvs/deploy/.ready ## Set up everything and run the tests
 	@tests/e2e/fetch_libb64.sh $(CURDIR)/.venvs/clients/lib
 	@tests/e2e/fetch_prometheus.sh $(CURDIR)/.venvs/prometheus
+	@tests/e2e/fetch_browser.sh $(CURDIR)/.venvs/axe
 	@$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 check: $(VENV)/.dev ## Formatting, lint, types, import directions, generated files
@@ -37,6 +38,10 @@ check: $(VENV)/.dev ## Formatting, lint, types, import directions, generated fil
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m protos.generate --check
 	@$(BIN)/python -m deploy.grafana.boards --check
+	@$(BIN)/python -m deploy.helm.generate --check
+
+check-deploy: $(VENV)/.dev .venvs/deploy/.ready .venvs/deploy-scan/.ready ## Hold the chart against Trivy's and Checkov's rules
+	@$(BIN)/python -m tests.deploy.scan
 
 protos: $(VENV)/.dev ## Generate the code of protos/ and the JSON Schema of model.yaml
 	@$(BIN)/python -m protos.generate
@@ -44,6 +49,10 @@ protos: $(VENV)/.dev ## Generate the code of protos/ and the JSON Schema of mode
 
 dashboards: $(VENV)/.dev ## Generate Grafana's dashboards from deploy/grafana/boards
 	@$(BIN)/python -m deploy.grafana.boards
+	@$(BIN)/python -m deploy.helm.generate
+
+chart: $(VENV)/.dev ## Write the chart's table of values, and copy rules and dashboards into it
+	@$(BIN)/python -m deploy.helm.generate
 
 requirements: ## Pin the images' packages anew, from pyproject.toml; needs uv
 	@requirements/docker/compile.sh

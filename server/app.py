@@ -14,17 +14,21 @@ from pathlib import Path
 from typing import Protocol
 
 import structlog
+from starlette.types import ASGIApp
 
 from server.admission import AdmissionBounds
 from server.config import ConfigError, FrontendKind, ModelControl, Settings
+from server.console.routes import MAX_BYTES, About, console_routes
 from server.controlplane import ServingControlPlane
 from server.cpus import available_cpus, frontends_for
+from server.dataplane import ServingDataPlane
 from server.errors import InvalidArgument
 from server.frontend_fleet import FrontendsOutside
 from server.frontend_inside import FrontendInside, listen
 from server.frontends.admin import create_admin_app
 from server.frontends.closing import Closing
 from server.frontends.http_server import HttpServer
+from server.frontends.operator_guard import OperatorGuard
 from server.lifecycle.history import History
 from server.lifecycle.loading import Loader, Supplied
 from server.lifecycle.manager import LifecycleManager
@@ -82,7 +86,12 @@ class Addresses:
 
 
 class Frontends(Protocol):
-    """All that answers clients, in this process or in others."""
+    """All that answers clients, in this process or in others.
+
+    `data` answers in this process, whatever the others do.
+    """
+
+    data: ServingDataPlane
 
     @property
     def are_listening(self) -> bool:
@@ -157,6 +166,7 @@ class Gateway:
             self._publisher, observation, switches,
             ProfileTaker(self._manager.find, pool_limits.max_message_bytes), replacing,
         )  # fmt: skip
+        self._frontends = _make_frontends(settings, self._publisher, control, recorders)
         self._probes = GatewayProbes(
             self._manager.models,
             settings.required_models,
@@ -164,14 +174,13 @@ class Gateway:
             self._publisher.in_force,
         )
         self._loop_watch = LoopWatch(settings.silence_timeout)
-        admin = create_admin_app(control, self._probes)
+        operators = _operators_app(settings, self._frontends.data, control, self._probes)
         self._metrics = listen(
             "metrics-port", settings.metrics_port,
             lambda: HttpServer(
-                admin, settings.host, settings.metrics_port, Closing(grace=1.0)
+                operators, settings.host, settings.metrics_port, Closing(grace=1.0)
             ),
         )  # fmt: skip
-        self._frontends = _make_frontends(settings, self._publisher, control, recorders)
 
     async def start(self) -> Addresses:
         """Listen, and begin to load what the repositories hold."""
@@ -315,6 +324,18 @@ def _bounds(settings: Settings) -> AdmissionBounds:
         settings.max_in_flight_rows, settings.max_in_flight_bytes,
         settings.max_model_in_flight_rows, settings.max_model_in_flight_bytes,
     )  # fmt: skip
+
+
+def _operators_app(
+    settings: Settings, data: ServingDataPlane, control: ServingControlPlane, probes: GatewayProbes
+) -> ASGIApp:
+    """What answers on the metrics port: operators' routes and their console."""
+    about = About(
+        version("underway"), settings.model_control, settings.server_timing,
+        min(MAX_BYTES, settings.max_message_bytes),
+    )  # fmt: skip
+    app = create_admin_app(control, probes, console_routes(data, control, about))
+    return OperatorGuard(app, settings.host)
 
 
 def _make_frontends(

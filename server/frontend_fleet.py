@@ -13,6 +13,7 @@ from server.config import ConfigError, FrontendKind, Settings
 from server.frontend_inside import listen
 from server.hosting.door import Door, Session
 from server.hosting.fleet import FrontendFleet, FrontendStartError
+from server.hosting.inside import CoreInside
 from server.hosting.ports import port_of, reserve
 from server.planes import ControlPlane
 from server.routing.messages import Welcome
@@ -20,6 +21,8 @@ from server.routing.publisher import Publisher
 from server.telemetry.recorder import Recorders
 
 START_TIMEOUT = 60.0
+OWN_IN_FLIGHT = 4
+"""Requests that the gateway itself, for the console, may have in one worker."""
 
 
 class FrontendsOutside:
@@ -53,6 +56,10 @@ class FrontendsOutside:
             self._came, self._went,
         )  # fmt: skip
         self._fleet: FrontendFleet | None = None
+        self._own = CoreInside(
+            publisher, msgspec.structs.replace(told, worker_in_flight=OWN_IN_FLIGHT)
+        )
+        self.data = self._own.data
 
     @property
     def are_listening(self) -> bool:
@@ -94,6 +101,7 @@ class FrontendsOutside:
         if self._fleet is not None:
             await self._fleet.stop(self._settings.drain_timeout)
         self._door.close()
+        await self._own.close()
         for sock in self._ports:
             sock.close()
 

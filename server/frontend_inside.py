@@ -14,9 +14,8 @@ from server.frontends.http_server import HttpServer
 from server.frontends.limits import limits_of
 from server.frontends.rest import create_app
 from server.frontends.servicers import all_servicers
-from server.hosting.core import FrontendCore
+from server.hosting.inside import CoreInside
 from server.planes import ControlPlane
-from server.routing.direct import DirectLink
 from server.routing.messages import Welcome
 from server.routing.publisher import Publisher
 
@@ -31,20 +30,17 @@ class FrontendInside:
     ) -> None:
         self._settings = settings
         self._listening = False
-        self._link = DirectLink(publisher, welcome.number)
-        core = FrontendCore(welcome, self._link.tell)
-        self._data = core.data
+        self._core = CoreInside(publisher, welcome)
+        self.data = self._core.data
         limits = limits_of(welcome)
         closing = Closing(welcome.max_connection_age, welcome.drain_timeout, welcome.linger)
-        rest = create_app(core.data, control, limits)
+        rest = create_app(self.data, control, limits)
         self._rest = listen(
             "http-port", settings.http_port,
             lambda: HttpServer(rest, settings.host, settings.http_port, closing),
         )  # fmt: skip
-        servicers = all_servicers(core.data, control, limits)
-        self._grpc = GrpcFrontend(servicers, core.data, limits, closing=closing)
-        self._link.attach(core.table, core.join, core.observe)
-        self._flush = core.flush
+        servicers = all_servicers(self.data, control, limits)
+        self._grpc = GrpcFrontend(servicers, self.data, limits, closing=closing)
 
     @property
     def are_listening(self) -> bool:
@@ -63,13 +59,12 @@ class FrontendInside:
 
     def stop_admitting(self) -> None:
         """Be not ready from here on."""
-        self._data.stop_admitting()
+        self.data.stop_admitting()
 
     async def stop(self) -> None:
         """Finish what is in flight."""
         await asyncio.gather(self._rest.stop(), self._grpc.stop(self._settings.drain_timeout))
-        await self._flush()
-        self._link.close()
+        await self._core.close()
 
 
 def listen(setting: str, port: int, bind: Callable[[], Bound]) -> Bound:

@@ -4,6 +4,7 @@ apart from inference.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from urllib.parse import quote
 
@@ -11,7 +12,7 @@ import orjson
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from server.errors import InvalidArgument
 from server.frontends.open_inference.rest_io import VERSION, json_body, model_of
@@ -25,8 +26,12 @@ PROFILE_SECONDS = 30
 OCTETS = "application/octet-stream"
 
 
-def create_admin_app(admin: AdminPlane, probes: Probes) -> Starlette:
-    """An ASGI application with `/metrics`, probes, `/v2/admin/...` and `/v2/models/.../profile`."""
+def create_admin_app(
+    admin: AdminPlane, probes: Probes, more: Sequence[BaseRoute] = ()
+) -> Starlette:
+    """An ASGI application with `/metrics`, probes, `/v2/admin/...`, `/v2/models/.../profile`, and
+    `more`.
+    """
     pages = _Pages(admin)
     app = Starlette(
         routes=[
@@ -44,6 +49,7 @@ def create_admin_app(admin: AdminPlane, probes: Probes) -> Starlette:
             ),
             Route("/metrics", pages.metrics),
             *probe_routes(probes),
+            *more,
         ]
     )
     add_error_handlers(app)

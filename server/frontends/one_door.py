@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.frontends.grpc_asgi import GrpcAsgi
 from server.frontends.polled import PolledReceive
@@ -20,5 +20,18 @@ class OneDoor:
         headers = dict(scope["headers"])
         if self._grpc.takes(scope, headers):
             await self._grpc(scope, headers, receive, send)
-        else:
-            await self._rest(scope, PolledReceive(receive), send)
+            return
+        if scope["method"] == "HEAD":
+            send = _without_body(send)
+        await self._rest(scope, PolledReceive(receive), send)
+
+
+def _without_body(send: Send) -> Send:
+    """What an answer to HEAD must not have: on HTTP/1.1 the client would take it for the beginning
+    of the next answer. Envoy leaves that to the application.
+    """
+
+    async def sent(message: Message) -> None:
+        await send({**message, "body": b""} if "body" in message else message)
+
+    return sent

@@ -21,6 +21,22 @@ IDLE_TIMEOUT = "75s"
 without requests stays.
 """
 
+_MORE = "%[89ABab][0-9A-Fa-f]"
+PATHS = "|".join(
+    (
+        "[^%]",
+        "%[0-7][0-9A-Fa-f]",
+        f"%(?:[Cc][2-9A-Fa-f]|[Dd][0-9A-Fa-f]){_MORE}",
+        f"%[Ee](?:0%[ABab][0-9A-Fa-f]|[Dd]%[89][0-9A-Fa-f]|[1-9A-CEFa-cef]{_MORE}){_MORE}",
+        f"%[Ff](?:0%[9ABab][0-9A-Fa-f]|[1-3]{_MORE}|4%8[0-9A-Fa-f]){_MORE}{_MORE}",
+    )
+)
+"""One character of a path. What is no UTF-8 behind its percent signs pyvoy cannot decode: it would
+never be answered. (RFC 3629, section 4.)
+"""
+
+NO_PATH = "the request has no path, or one that is not UTF-8 in percent-encoding"
+
 JITTER_PERCENT = 10.0
 """By how much the age of connections is more or less; as gRPC's own."""
 
@@ -95,7 +111,7 @@ def _connections(application: Sequence[JsonObject], max_age: float) -> JsonObjec
         + "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": STAT_PREFIX,
         "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"]}]},
-        "http_filters": list(application),
+        "http_filters": [_only_paths(), *application],
         "generate_request_id": False,
         "server_header_transformation": "PASS_THROUGH",
         # No header from outside is believed about who asks.
@@ -122,8 +138,34 @@ def _connections(application: Sequence[JsonObject], max_age: float) -> JsonObjec
         "local_reply_config": {
             # What Envoy refuses by itself it refuses in the one shape of all errors.
             "body_format": {"json_format": {"error": "%LOCAL_REPLY_BODY%"}},
+            # Nothing else is forbidden here.
+            "mappers": [
+                {
+                    "filter": _status_is(403),
+                    "status_code": 400,
+                    "body": {"inline_string": NO_PATH},
+                }
+            ],
         },
     }
+
+
+def _only_paths() -> JsonObject:
+    """An HTTP filter that refuses paths which the application cannot be given."""
+    path = {"path": {"safe_regex": {"regex": f"(?:{PATHS})*"}}}
+    policy = {"permissions": [{"not_rule": {"url_path": path}}], "principals": [{"any": True}]}
+    return {
+        "name": "envoy.filters.http.rbac",
+        "typed_config": {
+            "@type": _TYPES + "extensions.filters.http.rbac.v3.RBAC",
+            "rules": {"action": "DENY", "policies": {"paths": policy}},
+        },
+    }
+
+
+def _status_is(code: int) -> JsonObject:
+    value = {"default_value": code, "runtime_key": "unused"}
+    return {"status_code_filter": {"comparison": {"op": "EQ", "value": value}}}
 
 
 def _age(seconds: float) -> JsonObject:

@@ -18,13 +18,18 @@ RUNTIMES = (ECHO, ONNX, SAVEDMODEL, TORCHSCRIPT)
 
 _SAVED_MODEL_FILE = "saved_model.pb"
 _SAVED_MODEL_FOLDER = "model.savedmodel"
-_MARKERS = (
-    ("model.onnx", ONNX),
-    ("model.pt", TORCHSCRIPT),
-    (_SAVED_MODEL_FILE, SAVEDMODEL),
-    (f"{_SAVED_MODEL_FOLDER}/{_SAVED_MODEL_FILE}", SAVEDMODEL),
-)
+_RUNTIME_OF = {
+    "model.onnx": ONNX,
+    "model.pt": TORCHSCRIPT,
+    _SAVED_MODEL_FILE: SAVEDMODEL,
+    f"{_SAVED_MODEL_FOLDER}/{_SAVED_MODEL_FILE}": SAVEDMODEL,
+}
+MARKERS = tuple(_RUNTIME_OF)
+"""The names by which an artifact is recognised, relative to its version folder."""
+
 _BY_SUFFIX = {".onnx": ONNX, ".pt": TORCHSCRIPT, ".pth": TORCHSCRIPT, ".pb": SAVEDMODEL}
+SUFFIXES = tuple(_BY_SUFFIX)
+"""The suffixes that tell a file's runtime."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ def find_artifact(root: Path, folder: Path, settings: ModelSettings) -> Artifact
     Raises RepositoryError where there is none, more than one, one of another runtime than
     configured, or anything that leads outside the repository.
     """
-    label = str(folder.relative_to(root))
+    label = "the base path" if folder == root else str(folder.relative_to(root))
     try:
         return _artifact(root, confined(root, folder), label, settings)
     except OSError as error:
@@ -68,7 +73,7 @@ def _artifact(root: Path, version_folder: Path, label: str, settings: ModelSetti
     else:
         found = [
             _Found(marker, runtime, _opened(version_folder, marker, runtime))
-            for marker, runtime in _MARKERS
+            for marker, runtime in _RUNTIME_OF.items()
             if (version_folder / marker).is_file()
         ]
     chosen = _only(found, settings.runtime, label)
@@ -83,7 +88,7 @@ def _opened(folder: Path, marker: str, runtime: str) -> Path:
 
 def _only(found: list[_Found], runtime: str, label: str) -> _Found:
     if not found:
-        looked_for = ", ".join(marker for marker, _ in _MARKERS)
+        looked_for = ", ".join(MARKERS)
         raise RepositoryError(f"{label} holds no artifact; looked for {looked_for}")
     fitting = [item for item in found if runtime in ("", item.runtime)]
     if not fitting:

@@ -30,7 +30,7 @@ class ModelEntry:
     `ignored` says what in the model's folder was passed over, and why. `unreachable` is why the
     folder could not be read this time, "" where it could; the rest is then as it was last seen.
     `due` is the time, in seconds since the epoch, at which a next look will find more; None where
-    nothing here is only a matter of time.
+    nothing here is only a matter of time. `bare`: the folder is itself the one version.
     """
 
     name: str
@@ -48,11 +48,16 @@ class ModelEntry:
     unreachable: str = ""
     repository: int = 1
     due: float | None = None
+    bare: bool = False
 
     @property
     def folder(self) -> Path:
         """The folder whose subfolders are the versions."""
         return self.root if self.repository == MODEL_CONFIG else self.root / self.name
+
+    def folder_of(self, version: int) -> Path:
+        """Where `version` lies, links not followed."""
+        return self.folder if self.bare else self.folder / str(version)
 
     def candidates(self, serving: Collection[int]) -> tuple[int, ...]:
         """The versions among which a version policy chooses while `serving` are loaded, ascending.

@@ -85,7 +85,7 @@ def locate(entry: ModelEntry, version: int) -> Artifact:
     """What a worker is to open for `version` of the model; raises RepositoryError."""
     if entry.settings is None:
         raise RepositoryError(entry.error)
-    return find_artifact(entry.root, version_folder(entry, version), entry.settings)
+    return find_artifact(entry.root, entry.folder_of(version), entry.settings)
 
 
 def verify_version(
@@ -95,22 +95,17 @@ def verify_version(
 
     Reads all of it: call it in a thread. `cancelled` ends that early.
     """
-    return verify(entry.root, version_folder(entry, version), cancelled)
+    return verify(entry.root, entry.folder_of(version), cancelled)
 
 
 def is_unchanged(entry: ModelEntry, version: int) -> bool:
     """Whether the files of `version` still are as `entry` has them; reads the folder anew."""
-    folder = version_folder(entry, version)
+    folder = entry.folder_of(version)
     try:
         now = survey(entry.root, confined(entry.root, folder)).fingerprint
     except RepositoryError:
         return False
     return now == entry.fingerprints.get(version, now)
-
-
-def version_folder(entry: ModelEntry, version: int) -> Path:
-    """Where `version` of the model lies, links not followed."""
-    return entry.folder / str(version)
 
 
 class _Pass:

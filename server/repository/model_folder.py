@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import DirEntry
 from pathlib import Path
 
 from server.repository import model_yaml
 from server.repository.artifacts import ECHO
+from server.repository.bare import BARE_VERSION, bare_artifacts
 from server.repository.batching_defaults import BatchingDefaults
 from server.repository.errors import RepositoryError
 from server.repository.files import confined, list_folder
@@ -71,6 +72,13 @@ def _assemble(
     if settings is not None and look.batching is not None:
         settings = look.batching.applied_to(settings)
     folders, ignored = _version_folders(entries)
+    bare: tuple[str, ...] = ()
+    if repository == MODEL_CONFIG and settings is not None and not folders:
+        bare = bare_artifacts(names, settings.default_artifact)
+    if bare:
+        folders, ignored = {BARE_VERSION: folder}, []
+    if settings is not None and len(bare) == 1:
+        settings = replace(settings, default_artifact=bare[0])
     found = look_at_versions(
         root, folders, look.sights, now=look.now, quiet_period=look.quiet_period,
         may_be_empty=settings is not None and settings.runtime == ECHO,
@@ -100,6 +108,7 @@ def _assemble(
         golden_files=samples.get(GOLDEN_FOLDER, ()),
         repository=repository,
         due=min(dues, default=None),
+        bare=bool(bare),
     )
 
 

@@ -52,12 +52,17 @@ class Sights:
         """At the end of a pass, forget what is gone: the versions of all models but those whose
         folders are `models`, and of those models that were looked at the versions that were not.
         """
+
+        def model_of(folder: Path) -> Path:  # a base path may be itself the one version
+            return folder if folder in models else folder.parent
+
         # A model that could not be read is as it was, and so are all its versions.
-        read = {folder.parent for folder in self._looked_at}
+        read = {model_of(folder) for folder in self._looked_at}
         self._seen = {
             folder: sight
             for folder, sight in self._seen.items()
-            if folder.parent in models and (folder in self._looked_at or folder.parent not in read)
+            if model_of(folder) in models
+            and (folder in self._looked_at or model_of(folder) not in read)
         }
         self._looked_at.clear()
 

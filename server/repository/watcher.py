@@ -148,5 +148,5 @@ def _folders(listing: RepositoryListing) -> list[Path]:
     folders: list[Path] = []
     for entry in listing.models.values():
         folders.append(entry.folder)
-        folders.extend(entry.folder / str(version) for version in entry.incomplete)
+        folders.extend(entry.folder_of(version) for version in entry.incomplete)
     return folders

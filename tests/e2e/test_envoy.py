@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 from collections.abc import Iterator
 
@@ -11,6 +12,7 @@ import httpx
 import pytest
 
 from protos import inference_pb2 as pb
+from server.hosting.envoy_config import NO_PATH
 from tests.harness import raw_http2 as h2
 from tests.harness.echo_repository import add_echo, ask
 from tests.harness.family import workers
@@ -82,6 +84,21 @@ def test_a_large_head_is_refused_as_all_errors_are(at):
     assert answer.status_code == 431
     assert list(answer.json()) == ["error"]
     assert "envoy" not in answer.text.lower() + str(answer.headers).lower()
+
+
+@pytest.mark.parametrize("path", ["/v1/models/%ff", "/v2/models/%ed%a0%80", "/%", "/%f", "/%zz"])
+def test_a_path_that_is_no_text_is_refused_as_all_errors_are(at, path):
+    head = f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    status, _, rest = _talk(at.server.http_port, head.encode()).partition(b"\r\n")
+    assert status.split()[1] == b"400"
+    assert json.loads(rest.split(b"\r\n\r\n")[1]) == {"error": NO_PATH}
+
+
+def test_an_answer_to_head_has_no_body_and_the_connection_goes_on(at):
+    with httpx.Client(base_url=at.server.url, timeout=30) as client:
+        for path in ("/v1/models/quick", "/v2/models/quick", "/nowhere"):
+            assert client.head(path).content == b""
+            assert client.get("/v2/health/live").status_code == 200
 
 
 def test_a_large_body_is_refused_by_the_settings_name(at):

@@ -49,6 +49,7 @@ DOCUMENTS = sorted(
         *(ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")),
         ROOT / "CHANGELOG.md",
         *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "deploy").rglob("*.md"),
     ]
 )
 LINK = re.compile(r"\]\(([^)\s]+)\)")

@@ -125,8 +125,13 @@ def _integers(name: str, datatype: Datatype, flat: Sequence[object]) -> bytes:
 
 
 def _floats(name: str, datatype: Datatype, flat: Sequence[object]) -> bytes:
-    with np.errstate(over="ignore"):
-        values = np.array(flat, DTYPES[datatype])
+    try:
+        with np.errstate(over="ignore"):
+            values = np.array(flat, DTYPES[datatype])
+    except OverflowError:  # an integer beyond any float
+        raise InvalidArgument(
+            f"input '{name}' holds an integer, which is beyond {datatype}"
+        ) from None
     if not np.isfinite(values).all():
         outside = flat[int(np.argmin(np.isfinite(values)))]
         raise InvalidArgument(f"input '{name}' holds {outside}, which is beyond {datatype}")

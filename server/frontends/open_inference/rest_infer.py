@@ -19,6 +19,7 @@ from server.frontends.direct import (
 )
 from server.frontends.disconnect import CancelWhenGone
 from server.frontends.limits import FrontendLimits
+from server.frontends.off_loop import by_size
 from server.frontends.open_inference.binary_tail import HEADER, json_length
 from server.frontends.open_inference.raw_request import decode_raw
 from server.frontends.open_inference.request_plan import decode_planned
@@ -69,7 +70,7 @@ class InferEndpoint:
         deadline_ns = _deadline_ns(headers)
         body = await body_of(headers, receive, limit)
         exchange.arrived(len(body))
-        asked, form = self._decode(exchange.model, exchange.version, headers, body)
+        asked, form = await self._decode(exchange.model, exchange.version, headers, body)
         if deadline_ns:
             asked = by_deadline(asked, deadline_ns)
         with CancelWhenGone(receive, self._limits.disconnect_check_s):
@@ -80,14 +81,18 @@ class InferEndpoint:
         answer = encode_response(response, form, metadata)
         return await bounded(answer.parts, _fields(answer), headers, limit)
 
-    def _decode(
+    async def _decode(
         self, model: str, version: str, headers: RawHeaders, body: Buffer
     ) -> tuple[InferenceRequest, AnswerForm]:
         given = headers.get(_LENGTH)
         length = None if given is None else json_length(given.decode("latin-1"), len(body))
         if length == 0:
             return decode_raw(self._data.metadata(model, version), version, body)
-        return decode_planned(model, version, body, length, time.monotonic_ns())
+        # Only JSON takes its time: binary tensors stay where they are.
+        json_bytes = len(body) if length is None else length
+        return await by_size(
+            json_bytes, decode_planned, model, version, body, length, time.monotonic_ns()
+        )
 
 
 def _deadline_ns(headers: RawHeaders) -> int:

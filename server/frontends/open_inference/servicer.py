@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
@@ -18,6 +17,7 @@ from server.exchange import Exchange
 from server.frontends.calls import CallContext, StreamHandler, UnaryHandler, as_serving_error
 from server.frontends.grpc_wire import parse
 from server.frontends.limits import FrontendLimits, answer_too_large_message
+from server.frontends.off_loop import by_size
 from server.frontends.open_inference import grpc_settings as settings
 from server.frontends.open_inference.classification import classify
 from server.frontends.open_inference.grpc_codec import (
@@ -44,8 +44,6 @@ STREAM_CONCURRENCY = 8
 
 _PROTOCOL = "grpc"
 _STATUS_ON_STREAM = "triton_grpc_error"
-# Reading a larger message may take longer than the loop should stand still for others.
-_OFF_LOOP_BYTES = 2**20
 
 Request = TypeVar("Request", bound=Message)
 
@@ -191,9 +189,7 @@ async def _decode(payload: bytes, deadline_ns: int) -> Decoded:
     now_ns = time.monotonic_ns()
     if (planned := decode_planned(payload, now_ns, deadline_ns)) is not None:
         return planned
-    if len(payload) < _OFF_LOOP_BYTES:
-        return decode_infer(payload, now_ns, deadline_ns)
-    return await asyncio.to_thread(decode_infer, payload, now_ns, deadline_ns)
+    return await by_size(len(payload), decode_infer, payload, now_ns, deadline_ns)
 
 
 def _with_classes(

@@ -8,6 +8,7 @@ from dataclasses import replace
 from protos import tfs_api_pb2 as pb
 from server.errors import InvalidArgument, Unsupported
 from server.frontends.calls import CallContext
+from server.frontends.off_loop import by_size
 from server.frontends.tf_serving.choice import (
     CLASSIFY,
     REGRESS,
@@ -45,7 +46,9 @@ class ExampleCalls:
             exchange.bytes_in = given.ByteSize()
             chosen = self._predictor.choose(choice, missing_for_examples)
             told = class_outputs(chosen)
-            tensors, examples = example_tensors(chosen, given, self._limit)
+            tensors, examples = await by_size(
+                exchange.bytes_in, example_tensors, chosen, given, self._limit
+            )
             answer = await self._predictor.infer(
                 chosen, exchange, tensors, told.names, context.deadline_ns
             )
@@ -66,7 +69,9 @@ class ExampleCalls:
             exchange.bytes_in = given.ByteSize()
             chosen = self._predictor.choose(choice, missing_for_examples)
             output = value_output(chosen)
-            tensors, examples = example_tensors(chosen, given, self._limit)
+            tensors, examples = await by_size(
+                exchange.bytes_in, example_tensors, chosen, given, self._limit
+            )
             answer = await self._predictor.infer(
                 chosen, exchange, tensors, (output,), context.deadline_ns
             )

@@ -24,6 +24,7 @@ from server.frontends.direct import (
 )
 from server.frontends.disconnect import CancelWhenGone
 from server.frontends.limits import FrontendLimits
+from server.frontends.off_loop import by_size
 from server.frontends.server_timing import HEADER as TIMING
 from server.frontends.server_timing import server_timing
 from server.frontends.tf_serving.choice import ModelChoice, find, missing_for_rest
@@ -41,9 +42,10 @@ from server.frontends.tf_serving.status import model_status
 from server.frontends.trace_context import begun_by_headers, call_of_headers, trace_fields
 from server.planes import ControlPlane, DataPlane
 
+_ANY_CASE = re.IGNORECASE | re.ASCII  # a dotless i is an i else, without a method
 _WHICH = r"(?:/versions/([0-9]+)|/labels/([^/:]+))?"
-_ASK = re.compile(rf"/v1/models/([^/:]+){_WHICH}:(classify|regress|predict)", re.IGNORECASE)
-_LOOK = re.compile(rf"/v1/models(?:/([^/:]+))?{_WHICH}(?:/(metadata))?", re.IGNORECASE)
+_ASK = re.compile(rf"/v1/models/([^/:]+){_WHICH}:(classify|regress|predict)", _ANY_CASE)
+_LOOK = re.compile(rf"/v1/models(?:/([^/:]+))?{_WHICH}(?:/(metadata))?", _ANY_CASE)
 _MAX_VERSION = 2**63 - 1
 
 
@@ -113,10 +115,11 @@ class RestCalls:
     async def _ask(self, method: str, of: ModelChoice, body: Buffer, context: CallContext) -> bytes:
         document = json_object(body)
         choice = replace(of, signature=signature_name(document))
+        given = await by_size(len(body), decode_examples, document)
         if method == "classify":
-            classified = await self._examples.classify(choice, decode_examples(document), context)
+            classified = await self._examples.classify(choice, given, context)
             return encode_classes(classified.result)
-        regressed = await self._examples.regress(choice, decode_examples(document), context)
+        regressed = await self._examples.regress(choice, given, context)
         return encode_values(regressed.result)
 
     async def _predict(
@@ -130,7 +133,7 @@ class RestCalls:
             document = json_object(body)
             choice = replace(of, signature=signature_name(document))
             chosen = self._predictor.choose(choice, missing_for_rest)
-            inputs, rows = decode_inputs(document, chosen.signature)
+            inputs, rows = await by_size(len(body), decode_inputs, document, chosen.signature)
             with CancelWhenGone(receive, self._limits.disconnect_check_s):
                 answer = await self._predictor.infer(chosen, exchange, inputs)
             reply = encode_predictions(answer.outputs, rows=rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
@@ -14,6 +13,7 @@ from server.errors import InvalidArgument, ServingError, TooLarge
 from server.frontends.calls import CallContext, StreamHandler, UnaryHandler
 from server.frontends.grpc_wire import parse
 from server.frontends.limits import FrontendLimits, answer_too_large_message
+from server.frontends.off_loop import by_size
 from server.frontends.server_timing import METADATA as TIMING
 from server.frontends.server_timing import server_timing
 from server.frontends.tf_serving.choice import choice_of, find, missing_for_predict
@@ -33,9 +33,6 @@ MODEL_SERVICE = pb.DESCRIPTOR.services_by_name["ModelService"].full_name
 
 MAX_ERROR_LENGTH = 1024
 """Characters of an error's text, as TensorFlow Serving has it (grpc_status_util.cc)."""
-
-# Reading a larger message may take longer than the loop should stand still for others.
-_OFF_LOOP_BYTES = 2**20
 
 Request = TypeVar("Request", bound=Message)
 
@@ -84,9 +81,7 @@ class TfServingServicer:
     async def _decode(self, payload: bytes) -> PredictCall:
         if (planned := decode_planned(payload)) is not None:
             return planned
-        if len(payload) < _OFF_LOOP_BYTES:
-            return decode_predict(payload, self._limit)
-        return await asyncio.to_thread(decode_predict, payload, self._limit)
+        return await by_size(len(payload), decode_predict, payload, self._limit)
 
     async def _classify(self, request: pb.ClassificationRequest, context: CallContext) -> Message:
         choice = choice_of(request.model_spec)

@@ -121,7 +121,8 @@ def _split_strings(name: str, count: int, content: bytes) -> bytes:
     sizes: list[int] = []
     at = 0
     while len(sizes) < count and at < len(content):
-        size, at = read_varint(content, at)
+        # Most lengths are one byte, and there may be millions of them.
+        size, at = (content[at], at + 1) if content[at] < 0x80 else read_varint(content, at)
         sizes.append(size)
     if len(sizes) != count or sum(sizes) != len(content) - at:
         raise InvalidArgument(

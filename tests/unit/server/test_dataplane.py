@@ -55,6 +55,11 @@ def request(name, rows=1, signature=""):
     return InferenceRequest("m", (tensor,), signature=signature)
 
 
+async def infer(plane, asked):
+    with plane.exchange("rest") as exchange:
+        return await plane.infer(asked, exchange)
+
+
 @pytest.mark.parametrize(
     ("asked", "told"),
     [
@@ -64,7 +69,7 @@ def request(name, rows=1, signature=""):
     ],
 )
 async def test_the_default_goes_by_one_name_and_others_by_theirs(plane, workers, asked, told):
-    await plane.infer(asked, "rest")
+    await infer(plane, asked)
 
     assert workers.asked == [told]
 
@@ -80,7 +85,7 @@ async def test_the_default_goes_by_one_name_and_others_by_theirs(plane, workers,
 )
 async def test_what_does_not_fit_the_signature_it_names_is_refused(plane, workers, asked, words):
     with pytest.raises(InvalidArgument, match=words):
-        await plane.infer(asked, "rest")
+        await infer(plane, asked)
 
     assert workers.asked == []
 

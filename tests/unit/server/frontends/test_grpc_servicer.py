@@ -17,6 +17,7 @@ from server.errors import (
     Unavailable,
     Unsupported,
 )
+from server.frontends import off_loop
 from server.frontends.calls import CallContext
 from server.frontends.limits import FrontendLimits
 from server.frontends.open_inference import servicer as under_test
@@ -83,7 +84,7 @@ async def test_the_calls_deadline_reaches_the_data_plane():
 
 
 async def test_a_large_request_is_read_the_same(monkeypatch):
-    monkeypatch.setattr(under_test, "_OFF_LOOP_BYTES", 1)
+    monkeypatch.setattr(off_loop, "OFF_LOOP_BYTES", 1)
     planes = Planes()
     await _call(planes, "ModelInfer", infer_message(id_="big"))
     assert planes.asked[0].id == "big"

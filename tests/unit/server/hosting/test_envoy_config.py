@@ -1,10 +1,14 @@
 """Envoy's configuration says what the documentation promises."""
 
+import re
 from pathlib import Path
+from urllib.parse import quote, unquote_to_bytes
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from server.hosting.envoy_config import Listening, bootstrap
+from server.hosting.envoy_config import PATHS, Listening, bootstrap
 
 FILTERS = [{"name": "application"}]
 
@@ -31,7 +35,7 @@ def test_one_listener_has_both_ports_and_loads_the_application_once(config):
         ("::1", 8001),
     ]
     assert listener["enable_reuse_port"]
-    assert _connections(config)["http_filters"] == FILTERS
+    assert _connections(config)["http_filters"][-1:] == FILTERS
 
 
 def test_the_admin_interface_is_a_socket_for_this_user_only(config):
@@ -66,3 +70,25 @@ def test_no_header_is_believed_about_who_asks_and_none_says_what_answers(config)
     connections = _connections(config)
     assert connections["use_remote_address"]
     assert connections["server_header_transformation"] == "PASS_THROUGH"
+
+
+@given(st.binary(max_size=12))
+def test_a_path_is_let_in_where_it_is_utf_8_behind_its_percent_signs(raw):
+    for path in (quote(raw), "".join(f"%{byte:02x}" for byte in raw)):
+        assert unquote_to_bytes(path) == raw
+        assert bool(re.fullmatch(f"(?:{PATHS})*", path)) is _is_text(raw)
+
+
+@pytest.mark.parametrize(
+    "text", ["\x7f\x80\u07ff\u0800\ud7ff\ue000\uffff\U00010000\U0010ffff", "é/日本"]
+)
+def test_every_character_is_let_in(text):
+    assert re.fullmatch(f"(?:{PATHS})*", quote(text))
+
+
+def _is_text(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import threading
 import time
 
 import numpy as np
@@ -10,6 +11,9 @@ import orjson
 import pytest
 
 from runtimes.contract.tensor import Datatype, pack_bytes
+from server.frontends import off_loop
+from server.frontends.open_inference import rest_infer
+from server.frontends.open_inference.request_plan import decode_planned
 from tests.unit.server.frontends.rest_double import Planes, client_of
 
 HEADER = "Inference-Header-Content-Length"
@@ -267,6 +271,37 @@ async def test_binary_and_json_inputs_may_be_mixed():
     async with client_of(Planes()) as client:
         answer = await client.post(INFER.format("two"), content=body, headers=headers)
     assert [output["data"] for output in answer.json()["outputs"]] == [[1], [7, 8]]
+
+
+@pytest.mark.parametrize(("as_binary", "beside"), [(False, True), (True, False)])
+async def test_large_json_is_read_beside_the_loop_and_binary_tensors_are_not(
+    monkeypatch, as_binary, beside
+):
+    threads = []
+
+    def decode(*given):
+        threads.append(threading.current_thread())
+        return decode_planned(*given)
+
+    monkeypatch.setattr(rest_infer, "decode_planned", decode)
+    monkeypatch.setattr(off_loop, "OFF_LOOP_BYTES", 2000)
+    raw = AS_BYTES["FP32"] * 500
+    shape = [len(raw) // 4]
+    async with client_of(Planes()) as client:
+        if as_binary:
+            document = {
+                "inputs": [one("FP32", shape, parameters={"binary_data_size": len(raw)})],
+                "outputs": [{"name": "FP32", "parameters": {"binary_data": True}}],
+            }
+            body, headers = binary(document, raw)
+            answer = await client.post(INFER.format("every"), content=body, headers=headers)
+        else:
+            data = np.frombuffer(raw, np.float32).tolist()
+            document = {"inputs": [one("FP32", shape, data=data)]}
+            answer = await client.post(INFER.format("every"), json=document)
+
+    assert answer.status_code == 200
+    assert [thread is not threading.current_thread() for thread in threads] == [beside]
 
 
 async def test_a_binary_input_is_a_view_of_the_received_body():

@@ -198,6 +198,9 @@ REFUSED = {
     "out of range": ("ints", {"instances": [2**31]}, 400, "which INT32 cannot"),
     "beyond floats": ("rows", {"instances": [[1e39, 1]]}, 400, "beyond FP32"),
     "beyond floats beside nan": ("rows", '{"instances": [[1e39, NaN]]}', 400, "beyond FP32"),
+    "an integer beyond any float": (
+        "rows", f'{{"instances": [[{10**400}, NaN]]}}', 400, "beyond FP32",
+    ),
     "a number for a string": ("text", {"instances": [1]}, 400, "not of expected type: string"),
     "bad base64": ("text", {"instances": [{"b64": "!"}]}, 400, "Unable to base64 decode"),
     "base64 for a float": ("rows", {"inputs": {"x": [{"b64": "eQ=="}]}}, 400, "got an object"),
@@ -256,6 +259,8 @@ async def test_an_error_nobody_expected_tells_nothing(client, planes):
         ("GET", "/v1/models/rows:predict"),
         ("POST", "/v1/models/rows"),
         ("POST", "/v1/models/rows:explain"),
+        ("POST", "/v1/models/rows:pred\u0131ct"),  # a dotless i is an i of another case
+        ("POST", "/v1/models/rows:cla\u017f\u017fify"),
         ("POST", "/v1/models/rows/versions/x:predict"),
         ("POST", "/v1/models/rows/versions/1/labels/x:predict"),
         ("PUT", "/v1/models/rows:predict"),

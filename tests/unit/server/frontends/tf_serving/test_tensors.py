@@ -118,10 +118,11 @@ def test_the_last_string_stands_for_the_rest():
 
 
 def test_strings_may_be_raw_as_well():
-    lengths_first = bytes([1, 3]) + b"a" + b"bcd"
+    long = b"x" * 300
+    lengths_first = bytes([1, 3, 300 & 0x7F | 0x80, 300 >> 7, 0]) + b"a" + b"bcd" + long
 
-    assert decode(proto(Datatype.BYTES, 2, tensor_content=lengths_first)).data == pack_bytes(
-        [b"a", b"bcd"]
+    assert decode(proto(Datatype.BYTES, 4, tensor_content=lengths_first)).data == pack_bytes(
+        [b"a", b"bcd", long, b""]
     )
 
 
