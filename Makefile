@@ -8,14 +8,19 @@ SPEC ?= loadtests/compare/digits.yaml
 # Two processes: most tests wait for servers that start. A file stays together, for its fixtures.
 PYTEST_ARGS ?=
 PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
+# For images: which target, and what builds it.
+TARGET ?= cpu
+DOCKER ?= docker
+IMAGE_BUILD_ARGS ?=
 PIP_FLAGS := --quiet --disable-pip-version-check
 # Servers start hundreds of times in the tests; none shall compile everything again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test check check-deploy protos dashboards chart bench bench-swap locust compare clean help
+.PHONY: demo test check check-deploy protos dashboards chart requirements requirements-check image image-test compose
+.PHONY: bench bench-swap locust compare clean help
 
 help: ## Show this list
-	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 20
 
 demo: $(VENV)/.demo ## Build the demo models, serve them, and print examples to try
 	@$(BIN)/underway demo $(DEMO) --serve
@@ -48,6 +53,23 @@ dashboards: $(VENV)/.dev ## Generate Grafana's dashboards from deploy/grafana/bo
 
 chart: $(VENV)/.dev ## Write the chart's table of values, and copy rules and dashboards into it
 	@$(BIN)/python -m deploy.helm.generate
+
+requirements: ## Pin the images' packages anew, from pyproject.toml; needs uv
+	@requirements/docker/compile.sh
+
+requirements-check: ## Fail where that would change something
+	@requirements/docker/compile.sh --check
+
+image: ## Build the image underway:TARGET; TARGET=onnx for another than cpu
+	@$(DOCKER) build -f deploy/docker/Dockerfile --target $(TARGET) -t underway:$(TARGET) $(IMAGE_BUILD_ARGS) .
+
+image-test: $(VENV)/.dev ## Build the image of TARGET and run the tests of images against it
+	@$(BIN)/underway demo $(DEMO)
+	@deploy/docker/image_test.sh $(TARGET)
+
+compose: $(VENV)/.demo ## Demo models, gateway, Prometheus, Grafana and Locust in containers
+	@$(BIN)/underway demo $(DEMO)
+	@$(DOCKER) compose -f deploy/compose/compose.yaml up --build
 
 bench-swap: $(VENV)/.loadtests ## Measure 50 swaps of a model under load; BENCH_ARGS="--quick" for less
 	@$(BIN)/python -m loadtests.swap $(BENCH_ARGS)

@@ -1,0 +1,235 @@
+"""An image that was built serves the demo models, locked up as tightly as it is meant to run.
+
+`make image-test` builds one and names it in UNDERWAY_TEST_IMAGE; elsewhere this is skipped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import numpy as np
+import pytest
+
+from protos import inference_pb2 as oip
+
+IMAGE = os.environ.get("UNDERWAY_TEST_IMAGE", "")
+TARGET = os.environ.get("UNDERWAY_TEST_TARGET", "")
+ENGINE = os.environ.get("UNDERWAY_TEST_ENGINE", "docker").split()
+DEMO = Path(__file__).parents[2] / ".demo/models"
+UID = 10001
+MEMORY = 2 * 2**30
+PIDS = 512
+RUNTIMES = ["onnx", "torchscript", "savedmodel"] if TARGET in ("cpu", "gpu") else [TARGET]
+MODELS = [f"digits-{runtime}" for runtime in RUNTIMES]
+INFER = "/inference.GRPCInferenceService/ModelInfer"
+PIXELS = np.linspace(0, 1, 64, dtype=np.float32)
+
+pytestmark = [
+    pytest.mark.skipif(not IMAGE, reason="no image was built; `make image-test` does"),
+    pytest.mark.timeout(600),
+]
+
+
+def engine(*arguments: str) -> str:
+    done = subprocess.run(
+        [*ENGINE, *arguments], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def free_ports() -> list[int]:
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
+    ports = [one.getsockname()[1] for one in held]
+    for one in held:
+        one.close()
+    return ports
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One that runs, and the ports of its server on this machine."""
+
+    name: str
+    http: int
+    grpc: int
+    metrics: int
+
+    def python(self, code: str) -> str:
+        """What that code prints in the container, run without a shell."""
+        return engine("exec", self.name, "/opt/underway/gateway/bin/python", "-I", "-c", code)
+
+    def inspect(self) -> dict[str, Any]:
+        return json.loads(engine("container", "inspect", self.name))[0]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory) -> Path:
+    """The demo models of the image's runtimes, readable by everyone."""
+    folder = tmp_path_factory.mktemp("image") / "models"
+    for model in MODELS:
+        shutil.copytree(DEMO / model, folder / model)
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    for parent in folder.parents[:2]:
+        parent.chmod(0o755)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def container(models) -> Iterator[Container]:
+    http, grpc_port, metrics = free_ports()
+    running = Container(f"underway-test-{uuid.uuid4().hex[:8]}", http, grpc_port, metrics)
+    no_shell = [f"--volume=/dev/null:/usr/bin/{shell}:ro" for shell in ("dash", "bash")]
+    engine(
+        "run", "--detach", "--name", running.name, "--network=host", "--read-only",
+        "--tmpfs=/tmp", f"--memory={MEMORY}", f"--pids-limit={PIDS}", "--cap-drop=ALL",
+        "--security-opt=no-new-privileges", "--ulimit=nofile=10000:10000",
+        "--ulimit=nproc=4096:4096", *no_shell,
+        f"--volume={models}:/models:ro", "--env=UNDERWAY_HOST=127.0.0.1",
+        f"--env=UNDERWAY_HTTP_PORT={http}", f"--env=UNDERWAY_GRPC_PORT={grpc_port}",
+        f"--env=UNDERWAY_METRICS_PORT={metrics}", IMAGE,
+    )  # fmt: skip
+    try:
+        wait_until_ready(running)
+        yield running
+    finally:
+        engine("rm", "--force", running.name)
+
+
+def wait_until_ready(container: Container) -> None:
+    """Every model: of several, the server is ready before the last is."""
+    log = subprocess.Popen(
+        [*ENGINE, "logs", "--follow", container.name],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    seen = []
+    with log:
+        assert log.stdout is not None
+        for line in log.stdout:
+            seen.append(line)
+            if "all models settled" in line:
+                log.terminate()
+                break
+        else:
+            pytest.fail("".join(seen))
+    assert '"failed": 0' in seen[-1] or '"failed":0' in seen[-1] or "failed=0" in seen[-1], seen
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_rest_and_grpc_give_the_same_answer(container, model):
+    body = {
+        "inputs": [
+            {"name": "image", "datatype": "FP32", "shape": [1, 1, 8, 8], "data": PIXELS.tolist()}
+        ]
+    }
+    url = f"http://127.0.0.1:{container.http}/v2/models/{model}/infer"
+    answer = httpx.post(url, json=body, timeout=60)
+    assert answer.status_code == 200, answer.text
+    (rest,) = [one for one in answer.json()["outputs"] if one["name"] == "probabilities"]
+
+    request = oip.ModelInferRequest(model_name=model, raw_input_contents=[PIXELS.tobytes()])
+    request.inputs.add(name="image", datatype="FP32", shape=[1, 1, 8, 8])
+    with grpc.insecure_channel(f"127.0.0.1:{container.grpc}") as channel:
+        infer = channel.unary_unary(
+            INFER,
+            request_serializer=oip.ModelInferRequest.SerializeToString,
+            response_deserializer=oip.ModelInferResponse.FromString,
+        )
+        response = infer(request, timeout=60)
+    place = [one.name for one in response.outputs].index("probabilities")
+    over_grpc = np.frombuffer(response.raw_output_contents[place], np.float32)
+
+    assert np.sum(rest["data"]) == pytest.approx(1, abs=1e-4)
+    np.testing.assert_allclose(rest["data"], over_grpc, rtol=1e-5)
+
+
+def test_metrics_count_what_was_asked(container):
+    page = httpx.get(f"http://127.0.0.1:{container.metrics}/metrics", timeout=60).text
+
+    assert [name for name in MODELS if f'underway_requests_total{{model="{name}"' not in page] == []
+
+
+def test_every_process_runs_without_rights(container):
+    processes = json.loads(
+        container.python(
+            "import json, pathlib\n"
+            "found = []\n"
+            "for path in pathlib.Path('/proc').glob('[0-9]*'):\n"
+            "    status = dict(line.split(':\\t', 1) for line in"
+            " (path / 'status').read_text().splitlines() if ':\\t' in line)\n"
+            "    found.append([status['Name'], status['Uid'].split()[0],"
+            " int(status['CapEff'], 16), status['NoNewPrivs']])\n"
+            "print(json.dumps(found))"
+        )
+    )
+
+    assert len(processes) > len(RUNTIMES) * 2  # tini, gateway, a zygote and a worker of each
+    assert [one for one in processes if one[1:] != [str(UID), 0, "1"]] == []
+
+
+def test_tini_is_the_first_process(container):
+    assert "tini" in container.python("print(open('/proc/1/cmdline').read())")
+
+
+def test_nothing_but_tmp_can_be_written(container):
+    code = (
+        "import errno, pathlib\n"
+        "for place in ('/opt/underway/x', '/models/x', '/etc/x', '/tmp/x'):\n"
+        "    try:\n"
+        "        pathlib.Path(place).write_text('x')\n"
+        "        print(place, 'written')\n"
+        "    except OSError as error:\n"
+        "        print(place, errno.errorcode[error.errno])\n"
+    )
+
+    assert container.python(code).split("\n")[:4] == [
+        "/opt/underway/x EROFS", "/models/x EROFS", "/etc/x EROFS", "/tmp/x written",
+    ]  # fmt: skip
+
+
+def test_the_limits_are_in_force(container):
+    code = (
+        "import pathlib\n"
+        "root = pathlib.Path('/sys/fs/cgroup')\n"
+        "places = [('memory.max', 'pids.max'),"
+        " ('memory/memory.limit_in_bytes', 'pids/pids.max')]\n"
+        "print(*[(root / name).read_text().strip() for pair in places for name in pair"
+        " if (root / name).exists()])"
+    )
+
+    assert container.python(code).split() == [str(MEMORY), str(PIDS)]
+
+
+def test_the_image_has_no_framework_in_the_gateways_environment(container):
+    code = (
+        "import importlib.util as u\n"
+        "print([name for name in ('torch', 'tensorflow', 'onnxruntime') if u.find_spec(name)])"
+    )
+
+    assert container.python(code).strip() == "[]"
+
+
+def test_its_own_health_check_passes(container):
+    kind, *command = container.inspect()["Config"]["Healthcheck"]["Test"]
+
+    assert kind == "CMD"  # without a shell
+    engine("exec", container.name, *command)
+
+
+def test_after_sigterm_it_ends_with_zero(container):
+    """The last one: it stops the container that the others ask."""
+    engine("stop", "--time=60", container.name)
+
+    assert container.inspect()["State"]["ExitCode"] == 0
