@@ -57,7 +57,9 @@ def test_what_is_on_or_off_reaches_the_server(helm, value):
     objects = helm.render({"server": dict.fromkeys(names, value)})
     (container,) = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
 
-    with server.cli.serve.make_context("serve", container["args"][1:]) as context:
+    arguments = container["args"]
+    parent = server.cli.main.make_context("underway", [*arguments])
+    with server.cli.serve.make_context("serve", arguments[1:], parent=parent) as context:
         given = {name: context.params[settings()[name].name] for name in names}
 
     assert len(names) >= 3
