@@ -10,7 +10,7 @@ from typing import Protocol
 
 import structlog
 
-from server.errors import Internal, InvalidArgument, Unavailable
+from server.errors import FailedPrecondition, Internal, InvalidArgument, Unavailable
 from server.lifecycle.manager import LifecycleManager
 from server.lifecycle.states import State
 from server.looking import look_until_quiet
@@ -147,7 +147,7 @@ class Replacing:
                     for one in models
                 ]
                 await self._take_up(kept)
-                raise InvalidArgument(
+                raise FailedPrecondition(
                     f"Request to assign label to version {version} of model {model.name}, which "
                     "is not currently available for inference"
                 )

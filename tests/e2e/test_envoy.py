@@ -12,6 +12,8 @@ import httpx
 import pytest
 
 from protos import inference_pb2 as pb
+from protos import tf_core_pb2 as core
+from protos import tfs_api_pb2 as tf
 from server.hosting.envoy_config import NO_PATH
 from tests.harness import raw_http2 as h2
 from tests.harness.echo_repository import add_echo, ask
@@ -92,6 +94,34 @@ def test_a_path_that_is_no_text_is_refused_as_all_errors_are(at, path):
     status, _, rest = _talk(at.server.http_port, head.encode()).partition(b"\r\n")
     assert status.split()[1] == b"400"
     assert json.loads(rest.split(b"\r\n\r\n")[1]) == {"error": NO_PATH}
+
+
+def test_tensorflow_servings_api_is_behind_the_same_door(at):
+    rest = httpx.post(
+        f"{at.server.url}/v1/models/quick:predict", json={"instances": [[1.5, 2.0]]}, timeout=30
+    )
+    asked = tf.PredictRequest(model_spec=tf.ModelSpec(name="quick"))
+    asked.inputs["x"].CopyFrom(
+        core.TensorProto(
+            dtype=core.DT_FLOAT,
+            tensor_shape=core.TensorShapeProto(
+                dim=[core.TensorShapeProto.Dim(size=1), core.TensorShapeProto.Dim(size=2)]
+            ),
+            float_val=[1.5, 2.0],
+        )
+    )
+    with grpc.insecure_channel(at.server.grpc_address) as channel:
+        predict = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+        answer = tf.PredictResponse.FromString(predict(asked.SerializeToString(), timeout=30))
+        asked.model_spec.name = "nobody"
+        with pytest.raises(grpc.RpcError) as refused:
+            predict(asked.SerializeToString(), timeout=30)
+
+    assert rest.json() == {"predictions": [[1.5, 2.0]]}
+    (output,) = answer.outputs.values()
+    assert list(output.float_val) == [1.5, 2.0]
+    assert answer.model_spec.version.value == 1
+    assert refused.value.code() is grpc.StatusCode.NOT_FOUND
 
 
 def test_an_answer_to_head_has_no_body_and_the_connection_goes_on(at):

@@ -15,7 +15,7 @@ from runtimes.contract.tensor import NamedSignature, Signature
 from server.admission import AdmissionBounds
 from server.config import ModelControl
 from server.controlplane import ServingControlPlane
-from server.errors import Internal, InvalidArgument, Unsupported
+from server.errors import FailedPrecondition, Internal, InvalidArgument, Unsupported
 from server.lifecycle.observation import Observation
 from server.lifecycle.states import State
 from server.profiling import ProfileTaker
@@ -228,7 +228,7 @@ async def test_a_label_of_a_version_that_is_not_available_is_refused_and_all_lab
 ):
     one = VersionPolicy(None, (1,))
     await world.replace(world.model("a", policy=one, labels={"stable": 1}), world.model("b"))
-    with pytest.raises(InvalidArgument) as error:
+    with pytest.raises(FailedPrecondition) as error:
         await world.replace(
             world.model("a", policy=ALL, labels={"stable": version, "fresh": 1}),
             world.model("b"), world.model("c", policy=one, labels={"good": 1}), failing=(2,),
