@@ -13,7 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from loadtests.users import choice, swapping, watch
-from loadtests.users.grpc import OipGrpc
+from loadtests.users.grpc import OipGrpc, TfServingGrpc
 from loadtests.users.rest import OipRest, OipRestJson, TfServingRest
 from loadtests.users.shape import Shape
 
@@ -22,6 +22,7 @@ __all__ = [
     "OipRest",
     "OipRestJson",
     "Shape",
+    "TfServingGrpc",
     "TfServingRest",
     "choice",
     "swapping",

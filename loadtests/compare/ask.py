@@ -13,11 +13,12 @@ import requests
 from loadtests.compare.places import Place
 from loadtests.compare.underway import ServerError
 from loadtests.generator.answer import TIMEOUT
+from loadtests.generator.target import GRPC
 from loadtests.samples.discover import signature_of
 from loadtests.samples.labels import known
 from loadtests.samples.made_up import made_up
 from loadtests.samples.sample import Answers, Sample
-from loadtests.wire import oip_grpc, oip_rest, tfs_rest, torchserve
+from loadtests.wire import oip_grpc, oip_rest, tfs_grpc, tfs_rest, torchserve
 from runtimes.contract.tensor import Signature
 
 SHOWN = 200
@@ -71,7 +72,7 @@ def ask(
     )
     asked = replace(signature, outputs=outputs)
     try:
-        found = _by_grpc(place, own) if place.protocol == "grpc" else _by_http(place, own, asked)
+        found = _by_grpc(place, own) if place.protocol in GRPC else _by_http(place, own, asked)
     except (requests.RequestException, grpc.RpcError) as error:
         raise ServerError(f"candidate '{place.name}' does not answer: {_reason(error)}") from None
     except (ValueError, KeyError, TypeError, IndexError) as error:
@@ -118,13 +119,14 @@ def _by_http(
 
 def _by_grpc(place: Place, samples: Sequence[Sample]) -> list[tuple[Answers, float]]:
     found = []
+    wire = tfs_grpc if place.protocol == "tfs-grpc" else oip_grpc
     with grpc.insecure_channel(place.address.rpartition("/")[2]) as channel:
-        call = channel.unary_unary(oip_grpc.METHOD, bytes, bytes)
+        call = channel.unary_unary(wire.METHOD, bytes, bytes)
         for sample in samples:
-            message = oip_grpc.request(place.model, sample)
+            message = wire.request(place.model, sample)
             began = time.monotonic()
             answer = call(message, timeout=TIMEOUT, wait_for_ready=True)
-            found.append((oip_grpc.read(answer), time.monotonic() - began))
+            found.append((wire.read(answer), time.monotonic() - began))
     return found
 
 

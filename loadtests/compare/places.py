@@ -15,7 +15,7 @@ import yaml
 from loadtests.compare.spec import Candidate, Spec
 from loadtests.compare.terms import frontends, model_settings
 from loadtests.compare.underway import ServerError, Underway, start
-from loadtests.generator.target import TargetProtocol
+from loadtests.generator.target import GRPC, TargetProtocol
 
 HIDDEN = ("golden", "warmup")
 """Folders of a model that are not copied: each candidate is asked the same, and warmed alike."""
@@ -110,7 +110,7 @@ def _start(
     return {
         candidate.name: Place(
             candidate, spec.protocol_of(candidate),
-            server.grpc if spec.protocol_of(candidate) == "grpc" else server.rest,
+            server.grpc if spec.protocol_of(candidate) in GRPC else server.rest,
             names[candidate.name], server.rest, server.process.pid, settings[candidate.name],
             server, repository / names[candidate.name], len(group) > 1,
         )

@@ -91,11 +91,11 @@ def _client(plan: Plan) -> Client:
 
         return HttpClient(plan.address, plan.requests)
     from loadtests.generator.grpc_client import GrpcClient
-    from loadtests.wire.oip_grpc import METHOD, version_of
+    from loadtests.wire import oip_grpc, tfs_grpc
 
+    readers = {oip_grpc.METHOD: oip_grpc.version_of, tfs_grpc.METHOD: tfs_grpc.version_of}
     # Other services' answers are not read: what they are is not known here.
-    reader = version_of if plan.method == METHOD else None
-    return GrpcClient(plan.address, plan.method, plan.requests, reader)
+    return GrpcClient(plan.address, plan.method, plan.requests, readers.get(plan.method))
 
 
 async def _main(plan: Plan, target: Path) -> None:

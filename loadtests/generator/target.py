@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 from loadtests.generator.plan import Moments, Plan, Transport
 from loadtests.samples.sample import Sample
-from loadtests.wire import oip_grpc, oip_rest, tfs_rest, torchserve
+from loadtests.wire import oip_grpc, oip_rest, tfs_grpc, tfs_rest, torchserve
 
-TargetProtocol = Literal["rest", "rest-json", "grpc", "tfs-rest", "torchserve"]
+TargetProtocol = Literal["rest", "rest-json", "grpc", "tfs-rest", "tfs-grpc", "torchserve"]
 
 _HTTP = {
     "rest": oip_rest.binary,
@@ -18,6 +18,9 @@ _HTTP = {
     "tfs-rest": tfs_rest.predict,
     "torchserve": torchserve.predictions,
 }
+
+GRPC = {"grpc": oip_grpc.METHOD, "tfs-grpc": tfs_grpc.METHOD}
+"""The method that is called, for each protocol over gRPC."""
 
 
 def plan_for(
@@ -41,14 +44,15 @@ def plan_for(
     if not samples:
         raise ValueError("samples: expected at least one")
     address = _address(url)
-    transport: Transport = "grpc" if protocol == "grpc" else "http"
-    if protocol == "grpc":
-        requests = tuple(oip_grpc.request(model, sample) for sample in samples)
+    transport: Transport = "grpc" if protocol in GRPC else "http"
+    if protocol in GRPC:
+        write = tfs_grpc.request if protocol == "tfs-grpc" else oip_grpc.request
+        requests = tuple(write(model, sample) for sample in samples)
     else:
         encode = _HTTP[protocol]
         requests = tuple(encode(model, sample).raw(address) for sample in samples)
     return Plan(
-        transport=transport, address=address, requests=requests, method=oip_grpc.METHOD,
+        transport=transport, address=address, requests=requests, method=GRPC.get(protocol, ""),
         rate=rate, moments=moments, clients=concurrency, seconds=seconds, seed=seed,
     )  # fmt: skip
 

@@ -9,9 +9,11 @@ from locust import events
 from locust.env import Environment
 
 from loadtests.users.catalogue import DEFAULT_HOST
+from loadtests.users.grpc import TfServingGrpc
 from loadtests.users.rest import TfServingRest
 
 TIMEOUT = 5.0
+OF_TF_SERVING = (TfServingRest, TfServingGrpc)
 log = logging.getLogger(__name__)
 
 
@@ -24,7 +26,7 @@ def _choose(environment: Environment, **_: object) -> None:
     if not speaks_tf_serving(host):
         log.info("%s does not speak TensorFlow Serving's API: no users of it", host)
         environment.user_classes = [
-            kind for kind in environment.user_classes if kind is not TfServingRest
+            kind for kind in environment.user_classes if kind not in OF_TF_SERVING
         ]
 
 

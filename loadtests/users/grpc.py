@@ -12,7 +12,7 @@ from loadtests.samples.discover import Model
 from loadtests.samples.sample import Answers, Sample
 from loadtests.users.base import ModelUser, Question, Refused
 from loadtests.users.options import Options
-from loadtests.wire import oip_grpc
+from loadtests.wire import oip_grpc, tfs_grpc
 
 TIMEOUT = 30.0
 
@@ -65,6 +65,21 @@ class OipGrpc(GrpcUser):
     def read(self, model: Model, answer: bytes) -> Answers:
         """The outputs."""
         return oip_grpc.read(answer)
+
+
+class TfServingGrpc(GrpcUser):
+    """TensorFlow Serving's Predict, with raw tensors."""
+
+    protocol = "TFS gRPC"
+    method = tfs_grpc.METHOD
+
+    def encode(self, model: Model, sample: Sample) -> bytes:
+        """A serialised request."""
+        return tfs_grpc.request(model.name, sample)
+
+    def read(self, model: Model, answer: bytes) -> Answers:
+        """The outputs."""
+        return tfs_grpc.read(answer)
 
 
 def beside(host: str) -> str:

@@ -14,6 +14,12 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from loadtests.compare.ask import ask
+from loadtests.compare.places import Place
+from loadtests.compare.spec import Candidate
+from loadtests.generator.process import run
+from loadtests.generator.target import plan_for
+from loadtests.samples.discover import discover
 from server.repository.publish import publish
 from tests.harness.server_process import ROOT, ServerProcess, serving
 
@@ -60,19 +66,40 @@ def test_every_protocol_is_answered_right_while_versions_are_swapped(server, rep
 
     assert running.returncode in (0, LIMITED), log
     found = {row["method"]: row for row in statistics(output)}
-    assert found.keys() == {"OIP REST", "OIP JSON", "OIP gRPC"}
+    assert found.keys() == {"OIP REST", "OIP JSON", "OIP gRPC", "TFS REST", "TFS gRPC"}
     for row in found.values():
         assert (row["name"], row["num_failures"]) == (MODEL, 0)
         assert row["num_requests"] > 10
     assert "Published version 2 of digits-onnx" in log
-    assert "does not speak TensorFlow Serving's API" in log
     limited = running.returncode == LIMITED
     assert ("The generator itself was the limit" in log) == limited
     assert ("The generator was not the limit" in log) != limited
 
 
+def test_both_services_over_grpc_are_asked_by_the_generator_and_by_a_comparison(server):
+    (model,) = discover(server.url, [MODEL])
+    said = {}
+    for protocol in ("grpc", "tfs-grpc"):
+        plan = plan_for(
+            server.grpc_address, protocol, MODEL, model.samples, seconds=0.3, concurrency=2
+        )  # fmt: skip
+        records = run(plan)
+        candidate = Candidate(name="c", model=MODEL)
+        place = Place(candidate, protocol, server.grpc_address, MODEL, server.url, 0, {})
+        said[protocol], _ = ask(place, model.samples, model.signature)
+
+        assert records.failures == ()
+        assert (records.table["version"] > 0).all()
+        assert len(records.table) > 0
+    for sample, answer in zip(model.samples, said["tfs-grpc"], strict=True):
+        assert sample.check(answer) == ""
+    for ours, theirs in zip(said["grpc"], said["tfs-grpc"], strict=True):
+        assert ours.keys() == theirs.keys()
+        assert all((ours[name] == theirs[name]).all() for name in ours)
+
+
 def test_a_version_that_answers_wrong_is_caught(server, repository, tmp_path):
-    running = locust(server, "-u", "2", "OipRest", "OipGrpc")
+    running = locust(server, "-u", "2", "OipRest", "TfServingGrpc")
     seen = []
     for line in running.stderr:
         seen.append(line)
@@ -107,12 +134,16 @@ def upside_down(source: Path, folder: Path) -> Path:
 def test_a_server_that_is_not_there_is_a_failure_that_says_so(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--only-summary",
-         "--host", "http://127.0.0.1:9", "-t", "2s", "OipRest"],
+         "--host", "http://127.0.0.1:9", "-t", "2s", "-u", "5", "-r", "5"],
         capture_output=True, text=True, cwd=tmp_path, check=False, timeout=60,
     )  # fmt: skip
 
     assert done.returncode == 1
-    assert "http://127.0.0.1:9 can't be asked for its models" in done.stdout + done.stderr
+    said = done.stdout + done.stderr
+    assert "http://127.0.0.1:9 can't be asked for its models" in said
+    assert "does not speak TensorFlow Serving's API" in said
+    assert "OIP gRPC" in said
+    assert "TFS" not in said  # its users are left out where none are named
 
 
 CHECK = """

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 
 from loadtests.generator.target import plan_for
-from loadtests.samples.sample import Input, Sample
-from loadtests.wire import oip_grpc, oip_rest, tfs_rest, torchserve
+from loadtests.samples.sample import DTYPES, Input, Sample
+from loadtests.wire import oip_grpc, oip_rest, tfs_grpc, tfs_rest, torchserve
 from protos import inference_pb2 as pb
+from protos import tf_core_pb2 as core
+from protos import tfs_api_pb2 as tfs
 from runtimes.contract.tensor import Datatype, Signature, TensorSpec, pack_bytes
 from server.frontends.open_inference.rest_request import decode_request
+from server.frontends.tf_serving.predict_codec import decode_predict, encode_predict
 
 NUMBERS = Input("x", Datatype.FP32, np.array([[1.5, -2.0]], np.float32))
 TEXTS = Input("t", Datatype.BYTES, np.array([b"a", "ü".encode()], object))
@@ -73,6 +76,92 @@ def test_predictions_are_read_by_the_models_signature():
                        Signature((), (x, t))))  # fmt: skip
     alone = tfs_rest.read(b'{"outputs": [[1.5, -2.0]]}', Signature((), (x,)))
     np.testing.assert_array_equal(alone["x"], NUMBERS.array)
+
+
+def test_a_predict_request_is_read_by_the_server_as_the_sample():
+    payload = tfs_grpc.request("m", SAMPLE)
+    call = decode_predict(payload, 2**20)
+
+    assert (call.choice.model, call.choice.asked) == ("m", "")
+    assert {tensor.name: bytes(tensor.data) for tensor in call.inputs} == RAW
+    assert {tensor.name: tensor.shape for tensor in call.inputs} == {"x": (1, 2), "t": (2,)}
+    assert tfs.PredictRequest.FromString(payload).inputs["x"].tensor_content == RAW["x"]
+
+
+def test_answers_to_predict_are_read_raw_and_from_lists():
+    request = tfs.PredictRequest.FromString(tfs_grpc.request("m", SAMPLE))
+    raw = tfs.PredictResponse()
+    for name, tensor in request.inputs.items():  # a request has tensors as an answer may have them
+        raw.outputs[name].CopyFrom(tensor)
+    tensors = decode_predict(request.SerializeToString(), 2**20).inputs
+    lists = encode_predict("m", "12", "serving_default", tensors)
+
+    assert list(tfs.PredictResponse.FromString(lists).outputs["x"].float_val) == [1.5, -2.0]
+    same(tfs_grpc.read(raw.SerializeToString()))
+    same(tfs_grpc.read(lists))
+    assert (tfs_grpc.version_of(lists), tfs_grpc.version_of(raw.SerializeToString())) == (12, 0)
+
+
+@pytest.mark.parametrize("datatype", [each for each in Datatype if each is not Datatype.BYTES])
+def test_numbers_of_every_datatype_survive_predict_both_ways(datatype):
+    given = Input("y", datatype, np.array([[1, 0], [1, 1]], DTYPES[datatype]))
+    (tensor,) = decode_predict(tfs_grpc.request("m", Sample((given,), lambda _: "")), 2**20).inputs
+    found = tfs_grpc.read(encode_predict("m", "1", "serving_default", [tensor]))["y"]
+
+    assert (tensor.datatype, tensor.shape) == (datatype, (2, 2))
+    assert found.dtype == given.array.dtype
+    np.testing.assert_array_equal(found, given.array)
+
+
+def predicted(**fields) -> bytes:
+    """An answer with one output, y of shape [2, 2]."""
+    answer = tfs.PredictResponse()
+    proto = answer.outputs["y"]
+    for name, value in fields.items():
+        field = getattr(proto, name)
+        field.extend(value) if isinstance(value, list) else setattr(proto, name, value)
+    for size in (2, 2):
+        proto.tensor_shape.dim.add(size=size)
+    return answer.SerializeToString()
+
+
+def test_the_last_value_stands_for_those_left_out():
+    found = tfs_grpc.read(predicted(dtype=core.DT_FLOAT, float_val=[1.5, 2.5]))
+
+    assert found["y"].tolist() == [[1.5, 2.5], [2.5, 2.5]]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"\xff no message",
+        predicted(dtype=core.DT_COMPLEX64),
+        predicted(dtype=core.DT_FLOAT),
+        predicted(dtype=core.DT_FLOAT, float_val=[1.0] * 5),
+        predicted(dtype=core.DT_FLOAT, tensor_content=b"\0" * 12),
+        predicted(dtype=core.DT_STRING, string_val=[b"a"]),
+    ],
+)
+def test_an_answer_that_does_not_hold_its_tensors_is_no_answer(answer):
+    with pytest.raises(ValueError, match=r"\w"):
+        tfs_grpc.read(answer)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "transport", "method"),
+    [
+        ("rest", "http", ""),
+        ("tfs-rest", "http", ""),
+        ("grpc", "grpc", "/inference.GRPCInferenceService/ModelInfer"),
+        ("tfs-grpc", "grpc", "/tensorflow.serving.PredictionService/Predict"),
+    ],
+)
+def test_a_plan_calls_the_method_of_its_protocol(protocol, transport, method):
+    plan = plan_for("127.0.0.1:1", protocol, "m", [SAMPLE], seconds=1)
+
+    assert (plan.transport, plan.method) == (transport, method)
+    if protocol == "tfs-grpc":
+        assert plan.requests == (tfs_grpc.request("m", SAMPLE),)
 
 
 @pytest.mark.parametrize(
