@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from google.protobuf.message import DecodeError
+
 from loadtests.samples.sample import Answers, Sample, array_of
 from protos.inference_pb2 import ModelInferRequest, ModelInferResponse
 from runtimes.contract.tensor import Datatype, Tensor
@@ -20,7 +22,10 @@ def request(model: str, sample: Sample) -> bytes:
 
 def read(answer: bytes) -> Answers:
     """The outputs in a serialised ModelInferResponse; raises ValueError where it has none."""
-    message = ModelInferResponse.FromString(answer)
+    try:
+        message = ModelInferResponse.FromString(answer)
+    except DecodeError:
+        raise ValueError("expected a ModelInferResponse") from None
     outputs = zip(message.outputs, message.raw_output_contents, strict=True)
     return {
         output.name: array_of(

@@ -125,6 +125,11 @@ def predicted(**fields) -> bytes:
     return answer.SerializeToString()
 
 
+def test_what_is_no_message_of_the_open_inference_protocol_is_no_answer():
+    with pytest.raises(ValueError, match="expected a ModelInferResponse"):
+        oip_grpc.read(b"\xff no message")
+
+
 def test_the_last_value_stands_for_those_left_out():
     found = tfs_grpc.read(predicted(dtype=core.DT_FLOAT, float_val=[1.5, 2.5]))
 
