@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 DEMO ?= .demo/models
 HOST ?= http://127.0.0.1:8000
 SPEC ?= loadtests/compare/digits.yaml
-# Three processes: most tests wait for servers that start. A file stays together, for its fixtures.
+# Four processes: most tests wait for servers that start. A file stays together, for its fixtures.
 # A test gets a second chance, since on a busy machine processes may start late; what is wrong fails twice.
 PYTEST_ARGS ?=
-PARALLEL ?= -n 3 --dist loadfile --no-loadscope-reorder --reruns 1
+PARALLEL ?= -n 4 --dist loadfile --no-loadscope-reorder --reruns 1
 # For images: which target, and what builds it.
 TARGET ?= cpu
 DOCKER ?= docker
