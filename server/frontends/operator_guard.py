@@ -21,7 +21,7 @@ MARK = b"x-underway-console"
 where the server allows that, which this one never does."""
 
 _GUARDED = ("/v2/", "/console")
-"""Not metrics and probes, which monitoring asks for by whatever name it has for this machine."""
+"""Not metrics, which monitoring asks for by whatever name it has for this machine."""
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -37,12 +37,19 @@ class OperatorGuard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or refuse it."""
         refusal = ""
-        if scope["type"] == "http" and scope["path"].startswith(_GUARDED):
+        if scope["type"] == "http" and scope["path"].startswith(_GUARDED) and not _probe(scope):
             refusal = refused(scope["method"], Headers(scope=scope), self._loopback)
         if refusal:
             await error_response(403, refusal)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+
+def _probe(scope: Scope) -> bool:
+    """True for questions after health, which balancers ask by whatever name they have."""
+    path: str = scope["path"]
+    asks_only = scope["method"] in ("GET", "HEAD")
+    return asks_only and (path.startswith("/v2/health/") or path.endswith("/ready"))
 
 
 def refused(method: str, headers: Mapping[str, str], loopback: bool) -> str:

@@ -107,3 +107,24 @@ async def test_a_refusal_has_the_shape_of_all_refusals_and_metrics_are_for_every
         foreign = {"host": "prometheus.example"}
         assert (await client.get("/metrics", headers=foreign)).text == "done"
         assert (await client.get("/v2/x", headers=foreign)).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v2/health/ready", 200),
+        ("HEAD", "/v2/health/live", 200),
+        ("GET", "/v2/models/m/versions/1/ready", 200),
+        ("GET", "/v2/admin/history", 403),
+        ("POST", "/v2/admin/models/ready", 403),
+    ],
+)
+async def test_probes_are_for_everyone_and_what_operators_ask_is_not(method, path, status):
+    async def anything(scope, receive, send):
+        await PlainTextResponse("")(scope, receive, send)
+
+    transport = httpx.ASGITransport(OperatorGuard(anything, "127.0.0.1"))
+    async with httpx.AsyncClient(transport=transport, base_url="http://balancer") as client:
+        answer = await client.request(method, path)
+
+    assert answer.status_code == status
