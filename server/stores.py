@@ -9,7 +9,7 @@ from server.config import ConfigError, Settings
 from server.repository.errors import RepositoryError
 from server.repository.mirror import Mirror
 from server.repository.model_cache import ModelCache
-from server.repository.store import Store
+from server.repository.store import Store, check_installed
 from server.repository.store_url import StoreUrl
 from server.telemetry.repositories import RepositoryMeter
 
@@ -19,9 +19,16 @@ def open_repositories(
 ) -> tuple[tuple[Path | Mirror, ...], ModelCache | None]:
     """The repositories in their order, and the cache to be closed at the end, if one is needed.
 
-    Raises ConfigError where the cache cannot be used. No store is asked for anything yet.
+    Raises ConfigError where a store's package is not installed or the cache cannot be used. No
+    store is asked for anything yet.
     """
     given = settings.model_repositories
+    for where in given:
+        if isinstance(where, StoreUrl):
+            try:
+                check_installed(where)
+            except RepositoryError as error:
+                raise ConfigError(f"model-repository: {error.reason}") from None
     if not any(isinstance(where, StoreUrl) for where in given):
         return tuple(where for where in given if isinstance(where, Path)), None
     try:

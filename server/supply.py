@@ -14,6 +14,7 @@ from server.errors import InvalidArgument
 from server.lifecycle.loading import Supplied
 from server.lifecycle.manager import LifecycleManager
 from server.lifecycle.states import State
+from server.oddities import Oddities
 from server.repository.artifacts import Artifact
 from server.repository.batching_defaults import BatchingDefaults
 from server.repository.errors import RepositoryError
@@ -46,7 +47,9 @@ class Supply:
         served: ServedSet | None = None,
         batching: BatchingDefaults | None = None,
         repositories: RepositoryMeter | None = None,
+        stores_may_wait: bool = False,
     ) -> None:
+        """`stores_may_wait`: a store that cannot be read at first is no reason to give up."""
         self._roots = tuple(roots)
         self._cpus = cpus
         self._quiet_period = quiet_period
@@ -54,11 +57,11 @@ class Supply:
         self._served = served or ServedSet()
         self._batching = batching
         self._repositories = repositories
-        self._trouble = ""
+        self._stores_may_wait = stores_may_wait
+        self._oddities = Oddities()
         self._memory = ScanMemory()
         self._listing = RepositoryListing({})
         self._loaded: dict[tuple[str, int], str] = {}
-        self._said: set[str] = set()
 
     def scan(self) -> RepositoryListing:
         """Read the model config and the repositories, in one thread at a time. Raises
@@ -69,6 +72,7 @@ class Supply:
         listing = scan(
             self._roots, served=served.models, batching=self._batching, now=now,
             quiet_period=self._quiet_period, memory=self._memory,
+            stores_may_wait=self._stores_may_wait,
         )  # fmt: skip
         return replace(listing, trouble=served.trouble, notes=served.notes, config_due=served.due)
 
@@ -88,7 +92,7 @@ class Supply:
 
     def note(self, listing: RepositoryListing) -> None:
         """Remember what is there without loading any of it."""
-        self._say_what_is_passed_over(listing)
+        self._oddities.say(listing)
         self._listing = listing
         if self._repositories is not None:
             for number in range(1, len(self._roots) + 1):
@@ -131,11 +135,16 @@ class Supply:
         """
         entry = self._listing.models.get(name)
         if entry is None:
-            raise InvalidArgument(f"load failed for model '{name}': no model repository holds it")
+            unseen = "; ".join(f"repository {n}: {why}" for n, why in self._listing.unseen.items())
+            reason = f", as far as they can be read; {unseen}" if unseen else ""
+            raise InvalidArgument(
+                f"load failed for model '{name}': no model repository holds it{reason}"
+            )
         settings = entry.settings
         if config is not None:
             try:
-                settings = parse_triton_json(config, name)
+                origin = settings.origin if settings is not None else ""
+                settings = replace(parse_triton_json(config, name), origin=origin)
             except RepositoryError as error:
                 raise InvalidArgument(f"parameter 'config': {error.reason}") from None
         if name in manager.models:
@@ -229,29 +238,6 @@ class Supply:
             entry = self._listing.models.get(key[0])
             if key not in loads and (entry is None or key[1] not in entry.fingerprints):
                 self._loaded.pop(key, None)
-
-    def _say_what_is_passed_over(self, listing: RepositoryListing) -> None:
-        """Log each oddity once, and again when it comes back."""
-        if listing.trouble and listing.trouble != self._trouble:
-            log.error("model config not taken up; all models stay as they are",
-                      reason=listing.trouble)  # fmt: skip
-        self._trouble = listing.trouble
-        said = {f"in a repository: {reason}" for reason in listing.ignored}
-        said |= {f"in the model config: {note}" for note in listing.notes}
-        for entry in (*listing.models.values(), *listing.shadowed):
-            said |= {f"model {entry.name}: {reason}" for reason in entry.ignored}
-            said |= {
-                f"model {entry.name}, version {version}: not loaded yet, {reason}"
-                for version, reason in entry.incomplete.items()
-            }
-        said |= {f"model {entry.name}: {entry.error}" for entry in listing.shadowed}
-        said |= {
-            f"repository {number}, what it served stays: {reason}"
-            for number, reason in listing.unreachable.items()
-        }
-        for text in sorted(said - self._said):
-            log.warning("passed over", what=text)
-        self._said = said
 
 
 def spec_of(

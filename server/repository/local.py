@@ -37,6 +37,7 @@ class ScanMemory:
     settings: SettingsCache = field(default_factory=SettingsCache)
     sights: Sights = field(default_factory=Sights)
     roots: dict[int, Root] = field(default_factory=dict)
+    seen: set[int] = field(default_factory=set)
     listing: RepositoryListing | None = None
 
 
@@ -48,6 +49,7 @@ def scan(
     now: float | None = None,
     quiet_period: float = 0.0,
     memory: ScanMemory | None = None,
+    stores_may_wait: bool = False,
 ) -> RepositoryListing:
     """What is `served`, and what lies in `roots`; the first of two models of one name wins.
 
@@ -56,13 +58,15 @@ def scan(
     `quiet_period` seconds.
 
     A root that cannot be read raises RepositoryError at the first look; at a later one, known by
-    its `memory`, the listing keeps its models and names it in `unreachable`. One bad model does
-    not: it becomes an entry with its error, or stays as it was where its folder cannot be read.
+    its `memory`, the listing keeps its models and names it in `unreachable`. So does the first look
+    where `stores_may_wait`, for object stores: of those it has what their cache can tell. One bad
+    model never raises: it becomes an entry with its error, or stays as it was where its folder
+    cannot be read.
     """
     memory = memory or ScanMemory()
     now = time.time() if now is None else now
     look = Look(now, quiet_period, memory.settings, memory.sights, batching)
-    pass_ = _Pass(memory, look)
+    pass_ = _Pass(memory, look, stores_may_wait)
     before = memory.listing.models if memory.listing is not None else {}
     for model in served:
         pass_.models[model.name] = read_served(model, look, before.get(model.name))
@@ -71,8 +75,9 @@ def scan(
     folders = {entry.folder for entry in pass_.models.values()}
     memory.settings.keep_only(folders)
     memory.sights.keep_only(folders)
+    unseen = {n: reason for n, reason in pass_.unreachable.items() if n not in memory.seen}
     memory.listing = RepositoryListing(
-        pass_.models, tuple(pass_.shadowed), tuple(pass_.ignored), pass_.unreachable
+        pass_.models, tuple(pass_.shadowed), tuple(pass_.ignored), pass_.unreachable, unseen
     )
     return memory.listing
 
@@ -112,13 +117,14 @@ def is_unchanged(entry: ModelEntry, version: int) -> bool:
 class _Pass:
     """One look at all repositories, in their order."""
 
-    def __init__(self, memory: ScanMemory, look: Look) -> None:
+    def __init__(self, memory: ScanMemory, look: Look, stores_may_wait: bool) -> None:
         self.models: dict[str, ModelEntry] = {}
         self.shadowed: list[ModelEntry] = []
         self.ignored: list[str] = []
         self.unreachable: dict[int, str] = {}
         self._memory = memory
         self._look = look
+        self._stores_may_wait = stores_may_wait
 
     def add(self, number: int, given: Path | Mirror) -> None:
         """Add the models of one repository, as they are or as they were last seen."""
@@ -129,18 +135,28 @@ class _Pass:
                 root = reach(given, number)
                 path, names = root.path, self._names(root)
                 self._memory.roots[number] = root
+            self._memory.seen.add(number)
         except RepositoryError as error:
-            if self._memory.listing is None:
-                raise
             self.unreachable[number] = error.reason
-            self._recall(self._memory.listing, number)
-            return
+            if self._memory.listing is not None:
+                self._recall(self._memory.listing, number)
+                return
+            if not (self._stores_may_wait and isinstance(given, Mirror)):
+                raise
+            path, names = given.folder, given.recall()
+            if names:
+                self._memory.seen.add(number)
+        self._add(number, given, path, names)
+        if isinstance(given, Mirror) and number not in self.unreachable:
+            given.remember()
+
+    def _add(self, number: int, given: Path | Mirror, path: Path, names: Sequence[str]) -> None:
         for name in names:
             if name in self.models:
                 self._shadow(name, path, number)
             elif isinstance(given, Mirror):
                 self.models[name] = given.read(name, self._look, number)
-            elif entry := self._read(root, name):
+            elif entry := self._read(self._memory.roots[number], name):
                 self.models[name] = entry
 
     def _listed(self, mirror: Mirror, number: int) -> list[str]:

@@ -10,11 +10,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, cast
 
 from server.repository.errors import RepositoryError
 from server.repository.store_keys import StoreObject
-from server.repository.store_url import EXTRAS, StoreUrl
+from server.repository.store_url import EXTRAS, SAME, StoreUrl
 
 if TYPE_CHECKING:
     from fsspec.spec import AbstractFileSystem
@@ -35,8 +36,9 @@ _OPTIONS: Mapping[str, Mapping[str, object]] = {
             "retries": {"max_attempts": 1},
         },
     },
-    "abfs": {"connection_timeout": 5, "read_timeout": 20},
+    "az": {"connection_timeout": 5, "read_timeout": 20},
 }
+_PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "az": "adlfs"}
 _REFUSED = {
     "NoCredentialsError", "PartialCredentialsError", "TokenRetrievalError", "ProfileNotFound",
     "ClientAuthenticationError", "DefaultCredentialsError", "RefreshError", "PermissionError",
@@ -108,7 +110,7 @@ class Store:
 
 def open_filesystem(url: StoreUrl) -> AbstractFileSystem:
     """fsspec's file system for `url`; raises RepositoryError where its package is not installed."""
-    scheme = {"gcs": "gs", "az": "abfs"}.get(url.scheme, url.scheme)
+    scheme = SAME.get(url.scheme, url.scheme)
     try:
         import fsspec
 
@@ -117,6 +119,13 @@ def open_filesystem(url: StoreUrl) -> AbstractFileSystem:
         raise RepositoryError(missing(url)) from None
     options = {"skip_instance_cache": True, "use_listings_cache": False, **_OPTIONS.get(scheme, {})}
     return cast("AbstractFileSystem", kind(**options))
+
+
+def check_installed(url: StoreUrl) -> None:
+    """Raises RepositoryError where what `url` needs is not installed; imports nothing."""
+    package = _PACKAGES[SAME.get(url.scheme, url.scheme)]
+    if find_spec("fsspec") is None or find_spec(package) is None:
+        raise RepositoryError(missing(url))
 
 
 def missing(url: StoreUrl) -> str:

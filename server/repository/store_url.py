@@ -14,6 +14,15 @@ EXTRAS = {"s3": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure"}
 """The extra of this package that each scheme needs."""
 
 MAX_URL = 2048
+_BUCKETS = {
+    "s3": (r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]", "3 to 255 of A-Z a-z 0-9 . _ -"),
+    "gs": (r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", "3 to 222 of a-z 0-9 . _ -"),
+    "az": (r"(\$root|\$web|(?=[^@]{3,63}(@|$))[a-z0-9]+(-[a-z0-9]+)*)(@[A-Za-z0-9.-]+)?",
+           "3 to 63 of a-z 0-9 -"),
+}  # fmt: skip
+"""By scheme, which names of buckets there can be, and the rule in words."""
+SAME = {"gcs": "gs", "abfs": "az"}
+"""Other names of schemes."""
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
@@ -58,4 +67,7 @@ def parse_location(text: str) -> Path | StoreUrl:
         raise RepositoryError(f"expected {scheme}://BUCKET/PREFIX")
     if any(ord(char) < 32 for char in text) or "\\" in text:
         raise RepositoryError(f"expected {scheme}://BUCKET/PREFIX")
+    pattern, rule = _BUCKETS[SAME.get(scheme, scheme)]
+    if re.fullmatch(pattern, parts.netloc) is None:
+        raise RepositoryError(f"there is no bucket of that name, expected {rule}")
     return StoreUrl(scheme, parts.netloc, prefix)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -113,19 +115,83 @@ def test_a_download_goes_on_after_the_store_was_gone_and_what_is_loaded_serves(
     until(lambda: at.reason("first", "3") == "")
 
 
+@contextlib.contextmanager
+def listening(*arguments: str, environment: dict[str, str]) -> Iterator[Operator]:
+    """A server that takes requests and may have nothing to serve yet."""
+    server = ServerProcess(*arguments, *SOON, environment=environment)
+    try:
+        addresses = server.wait_for("listening")
+        server.http_port, server.metrics_port = addresses["rest"], addresses["metrics"]
+        yield Operator(server)
+        assert server.stop() == 0
+    finally:
+        server.process.kill()
+
+
+@with_s3
+def test_a_store_that_is_down_at_the_start_is_waited_for_and_then_served_from_the_cache(tmp_path):
+    fresh(tmp_path / "buckets" / "models", "late")
+    add_version(tmp_path / "buckets" / "models" / "late", 1)
+    store = stores.s3(tmp_path / "buckets")
+    arguments = ("--model-repository", "s3://models", "--model-cache", str(tmp_path / "cache"))
+    environment = stores.s3_environment(store)
+    try:
+        with listening(*arguments, environment=environment) as at:
+            said = at.server.wait_for("object store cannot be read yet; not ready until it can, "
+                                      "trying again", repository=1)  # fmt: skip
+            assert "cannot be reached" in said["reason"]
+            assert at.metric("underway_repository_reachable", repository="1") == 0
+            assert (at.get("/v2/health/live").status_code, at.ready()) == (200, False)
+            assert "not ready until" not in str(
+                at.server.events[at.server.events.index(said) + 1 :]
+            )
+
+            store.start()
+            at.server.wait_for("object store can be read now", repository=1)
+            assert str(at.server.events).count("not ready until it can") == 1
+            until(at.ready)
+            assert at.answers("late") == "1"
+
+        store.stop()
+        with listening(*arguments, environment=environment) as at:
+            until(at.ready)
+            assert at.answers("late") == "1"
+            assert "cannot be reached" in at.reason("late", "1")
+            assert at.metric("underway_repository_reachable", repository="1") == 0
+
+            add_version(tmp_path / "buckets" / "models" / "late", 2)
+            store.start()
+            at.until_answers("late", 2)
+    finally:
+        store.stop()
+
+
+def say_no_secret(text: str) -> None:
+    assert "the store refuses the credentials" in text
+    assert "WRONGSECRET" not in text
+    assert stores.KEY not in text
+
+
 @with_s3
 def test_wrong_credentials_are_said_and_nothing_secret(store, tmp_path):
+    arguments = ("--model-repository", "s3://models/prod", "--model-cache", str(tmp_path))
+    environment = stores.s3_environment(store, "WRONGSECRET")
+    with listening(*arguments, environment=environment) as at:
+        at.server.wait_for("object store cannot be read yet; not ready until it can, trying again")
+        assert not at.ready()
+        say_no_secret(str(at.server.events))
+
+
+@with_s3
+def test_nobody_waits_for_a_store_that_would_never_be_looked_at_again(store, tmp_path):
     server = ServerProcess(
         "--model-repository", "s3://models/prod", "--model-cache", str(tmp_path),
-        environment=stores.s3_environment(store, "WRONGSECRET"),
+        "--model-control", "none", environment=stores.s3_environment(store, "WRONGSECRET"),
     )  # fmt: skip
     assert server.process.wait(60) == 2
     with pytest.raises(RuntimeError, match="the server ended") as ended:
         server.wait_for("listening and never so")
-    text = str(ended.value)
-    assert "the store refuses the credentials" in text
-    assert "WRONGSECRET" not in text
-    assert stores.KEY not in text
+    say_no_secret(str(ended.value))
 
 
 @with_gcs

@@ -32,6 +32,7 @@ def test_a_location_is_told_by_its_text(text, expected):
     [
         "http://host/x", "file:///etc", "s3://", "s3:///x", "s3://b/../c", "s3://b//c",
         "s3://b/x?versionId=1", "s3://b/x#y", "s3://b/\\x", "s3://b/\0", "s3://[b/x",
+        "s3://b!cket/x", "s3://ab/x", "gs://Bucket/x", "az://a--b/x", "az://under_score/x",
         "s3://key:secret@b/x", "s3://key@b/x", "s3://b/" + "x" * 3000,
     ],
 )  # fmt: skip
@@ -43,6 +44,8 @@ def test_another_is_refused_without_repeating_it(text):
 
 
 def test_every_repository_has_a_cache_folder_of_its_own():
-    keys = {parse_location(url).key for url in ("s3://a/b", "s3://a/c", "gs://a/b", "s3://ab")}
+    keys = {
+        parse_location(url).key for url in ("s3://box/b", "s3://box/c", "gs://box/b", "s3://boxb")
+    }
     assert len(keys) == 4
     assert all("/" not in key for key in keys)
