@@ -40,7 +40,7 @@ from server.repository.background import in_background
 from server.routing.messages import Bounds, Welcome
 from server.routing.publisher import Publisher
 from server.stopping import Stopping
-from server.stores import open_repositories
+from server.stores import Stores
 from server.supply import Supply
 from server.switches import Switches
 from server.telemetry.compat import MetricsCompat
@@ -111,12 +111,14 @@ class Gateway:
         self._publisher = Publisher(recorders.add)
         self._lag = LagMeter(recorders.late)
         served = served_set(settings)
-        roots, self._cache = open_repositories(settings, observation.repositories)
+        named = served.models if served is not None else ()
+        self._stores = Stores(settings, named, observation.repositories)
         self._supply = Supply(
-            roots, available_cpus(), settings.quiet_period, meter,
+            self._stores.roots, available_cpus(), settings.quiet_period, meter,
             served=served, batching=batching_defaults(settings),
             repositories=observation.repositories,
             stores_may_wait=settings.model_control is not ModelControl.NONE,
+            bases=self._stores.bases,
         )  # fmt: skip
         self._zygotes = Zygotes(settings.runtime_pythons, IMPORT_TIMEOUT)
         pool_limits = _pool_limits(settings)
@@ -223,8 +225,7 @@ class Gateway:
         await self._metrics.stop()
         self._loop_watch.stop()
         await self._lag.stop()
-        if self._cache is not None:
-            self._cache.close()
+        self._stores.close()
         log.info("stopped")
 
 

@@ -27,6 +27,7 @@ class Following:
         self._manager = manager
         self._control = settings.model_control
         self._has_model_config = settings.has_model_config
+        self._source = "model-repository" if settings.model_repositories else "model config"
         self._load_models = settings.load_models
         self._pause = settings.poll_interval
         polls = settings.model_control is ModelControl.POLL
@@ -46,7 +47,7 @@ class Following:
             try:
                 listing = await in_background(self._supply.scan, "repository-scan")
             except RepositoryError as error:
-                raise ConfigError(f"model-repository: {error.reason}") from None
+                raise ConfigError(f"{self._source}: {error.reason}") from None
             self._take_up(listing)
             if listing.due is None:
                 break

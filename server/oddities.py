@@ -36,10 +36,10 @@ class Oddities:
     def _say_unseen(self, unseen: Mapping[int, str]) -> None:
         for number, reason in unseen.items():
             if self._unseen.get(number) != reason:
-                log.error("object store cannot be read yet; not ready until it can, trying again",
-                          repository=number, reason=reason)  # fmt: skip
+                log.error("object store cannot be read yet; trying again, a start waits for it",
+                          repository=number or "model config", reason=reason)  # fmt: skip
         for number in self._unseen.keys() - unseen.keys():
-            log.info("object store can be read now", repository=number)
+            log.info("object store can be read now", repository=number or "model config")
         self._unseen = unseen
 
 

@@ -22,6 +22,7 @@ from server.repository.names import NAME_RULE, is_model_name, shown
 from server.repository.roots import Root, reach
 from server.repository.served import ServedModel
 from server.repository.settings_cache import SettingsCache
+from server.repository.store_bases import StoreBases
 from server.repository.survey import survey
 from server.repository.verify import verify
 from server.repository.versions import Sights
@@ -50,12 +51,13 @@ def scan(
     quiet_period: float = 0.0,
     memory: ScanMemory | None = None,
     stores_may_wait: bool = False,
+    bases: StoreBases | None = None,
 ) -> RepositoryListing:
     """What is `served`, and what lies in `roots`; the first of two models of one name wins.
 
     `batching` is for models that say nothing of it. `now` is the time in seconds since the epoch,
     read from the clock where left out. A version without a manifest must not have changed for
-    `quiet_period` seconds.
+    `quiet_period` seconds. `bases` is for those of `served` that lie in object stores.
 
     A root that cannot be read raises RepositoryError at the first look; at a later one, known by
     its `memory`, the listing keeps its models and names it in `unreachable`. So does the first look
@@ -68,14 +70,17 @@ def scan(
     look = Look(now, quiet_period, memory.settings, memory.sights, batching)
     pass_ = _Pass(memory, look, stores_may_wait)
     before = memory.listing.models if memory.listing is not None else {}
+    if bases is not None:
+        bases.begin(served)
     for model in served:
-        pass_.models[model.name] = read_served(model, look, before.get(model.name))
+        pass_.add_served(model, bases, before.get(model.name))
     for number, given in enumerate(roots, start=1):
         pass_.add(number, given)
     folders = {entry.folder for entry in pass_.models.values()}
     memory.settings.keep_only(folders)
     memory.sights.keep_only(folders)
     unseen = {n: reason for n, reason in pass_.unreachable.items() if n not in memory.seen}
+    unseen |= pass_.unseen
     memory.listing = RepositoryListing(
         pass_.models, tuple(pass_.shadowed), tuple(pass_.ignored), pass_.unreachable, unseen
     )
@@ -122,9 +127,28 @@ class _Pass:
         self.shadowed: list[ModelEntry] = []
         self.ignored: list[str] = []
         self.unreachable: dict[int, str] = {}
+        self.unseen: dict[int, str] = {}
         self._memory = memory
         self._look = look
         self._stores_may_wait = stores_may_wait
+
+    def add_served(
+        self, model: ServedModel, bases: StoreBases | None, before: ModelEntry | None
+    ) -> None:
+        """Add a model that is named together with its base path."""
+        where = model.location
+        if isinstance(where, Path) or bases is None:
+            self.models[model.name] = read_served(model, self._look, before)
+            return
+        if before is not None and before.settings is not None:
+            before = before if before.settings.origin == model.origin else None
+        entry = bases.read(model, where, self._look, before)
+        if entry.unreachable and entry.settings is None:
+            reason = f"model '{model.name}': {entry.unreachable}"
+            if not self._stores_may_wait and self._memory.listing is None:
+                raise RepositoryError(reason)
+            self.unseen.setdefault(MODEL_CONFIG, reason)
+        self.models[model.name] = entry
 
     def add(self, number: int, given: Path | Mirror) -> None:
         """Add the models of one repository, as they are or as they were last seen."""

@@ -26,7 +26,7 @@ from server.repository.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manife
 from server.repository.model_cache import ModelCache, folder_bytes, remove, source_of
 from server.repository.model_folder import Look, read_model
 from server.repository.names import parse_version
-from server.repository.store import Store
+from server.repository.store import OneModel, Store
 from server.repository.store_keys import StoredModel, StoredVersion, StoreObject, arrange
 from server.repository.store_versions import judge
 
@@ -56,9 +56,12 @@ class Mirror:
     """
 
     def __init__(
-        self, store: Store, cache: ModelCache, received: Callable[[int], None] = lambda size: None
+        self,
+        store: Store | OneModel,
+        cache: ModelCache,
+        received: Callable[[int], None] = lambda size: None,
     ) -> None:
-        self.folder = cache.folder / store.url.key
+        self.folder = cache.folder / store.key
         self._store = store
         self._cache = cache
         self._received = received
@@ -89,9 +92,11 @@ class Mirror:
         return sorted(found.models), found.ignored
 
     def recall(self) -> list[str]:
-        """The models that an earlier server found, where the first look fails; none where there
-        was no such server. Until a look succeeds, `read` and `fetch` go by that and by the folder.
+        """The models of the last look; where none has succeeded yet, those that an earlier server
+        found. Until one does, `read` and `fetch` go by that and by the folder.
         """
+        if self._looks:
+            return sorted(self._models)
         self._recalled = last_seen.recall(self.folder)
         return sorted(self._recalled)
 

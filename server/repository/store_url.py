@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from server.repository.errors import RepositoryError
+from server.repository.names import shown
 
 EXTRAS = {"s3": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure"}
 """The extra of this package that each scheme needs."""
@@ -21,8 +22,7 @@ _BUCKETS = {
            "3 to 63 of a-z 0-9 -"),
 }  # fmt: skip
 """By scheme, which names of buckets there can be, and the rule in words."""
-SAME = {"gcs": "gs", "abfs": "az"}
-"""Other names of schemes."""
+_OTHER_NAMES = {"gcs": "gs", "abfs": "az"}
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
@@ -42,6 +42,23 @@ class StoreUrl:
         """A name for a folder that is this repository's alone."""
         return f"{self.scheme}-{blake2b(str(self).encode(), digest_size=12).hexdigest()}"
 
+    @property
+    def parent(self) -> StoreUrl | None:
+        """The prefix that this one lies in, None where that would be the bucket itself."""
+        above = self.prefix.rpartition("/")[0]
+        return StoreUrl(self.scheme, self.bucket, above) if above else None
+
+    def holds(self, other: StoreUrl) -> bool:
+        """Whether `other` is this prefix or lies below it."""
+        if (kind_of(self.scheme), self.bucket) != (kind_of(other.scheme), other.bucket):
+            return False
+        return not self.prefix or f"{other.prefix}/".startswith(f"{self.prefix}/")
+
+
+def kind_of(scheme: str) -> str:
+    """The store that `scheme` stands for: the first of its names."""
+    return _OTHER_NAMES.get(scheme, scheme)
+
 
 def parse_location(text: str) -> Path | StoreUrl:
     """The folder or the object store that `text` names; raises RepositoryError."""
@@ -51,7 +68,9 @@ def parse_location(text: str) -> Path | StoreUrl:
     scheme = found[1].lower()
     if scheme not in EXTRAS:
         known = ", ".join(f"{name}://" for name in EXTRAS)
-        raise RepositoryError(f"'{scheme}://' is no known store; expected a folder or {known}")
+        raise RepositoryError(
+            f"{shown(f'{scheme}://')} is no known store; expected a folder or {known}"
+        )
     try:
         parts = urlsplit(text)
     except ValueError:
@@ -67,7 +86,7 @@ def parse_location(text: str) -> Path | StoreUrl:
         raise RepositoryError(f"expected {scheme}://BUCKET/PREFIX")
     if any(ord(char) < 32 for char in text) or "\\" in text:
         raise RepositoryError(f"expected {scheme}://BUCKET/PREFIX")
-    pattern, rule = _BUCKETS[SAME.get(scheme, scheme)]
+    pattern, rule = _BUCKETS[kind_of(scheme)]
     if re.fullmatch(pattern, parts.netloc) is None:
         raise RepositoryError(f"there is no bucket of that name, expected {rule}")
     return StoreUrl(scheme, parts.netloc, prefix)

@@ -18,6 +18,7 @@ from tests.harness.server_process import ServerProcess, serving
 
 SOON = (*FAST, "--load-retry-delay", "0.3", "--load-retries", "30")
 BIG = 20 << 20
+UNSEEN = "object store cannot be read yet; trying again, a start waits for it"
 
 
 def needs(program: Path, package: str) -> pytest.MarkDecorator:
@@ -137,8 +138,7 @@ def test_a_store_that_is_down_at_the_start_is_waited_for_and_then_served_from_th
     environment = stores.s3_environment(store)
     try:
         with listening(*arguments, environment=environment) as at:
-            said = at.server.wait_for("object store cannot be read yet; not ready until it can, "
-                                      "trying again", repository=1)  # fmt: skip
+            said = at.server.wait_for(UNSEEN, repository=1)
             assert "cannot be reached" in said["reason"]
             assert at.metric("underway_repository_reachable", repository="1") == 0
             assert (at.get("/v2/health/live").status_code, at.ready()) == (200, False)
@@ -148,7 +148,7 @@ def test_a_store_that_is_down_at_the_start_is_waited_for_and_then_served_from_th
 
             store.start()
             at.server.wait_for("object store can be read now", repository=1)
-            assert str(at.server.events).count("not ready until it can") == 1
+            assert str(at.server.events).count(UNSEEN) == 1
             until(at.ready)
             assert at.answers("late") == "1"
 
@@ -177,7 +177,7 @@ def test_wrong_credentials_are_said_and_nothing_secret(store, tmp_path):
     arguments = ("--model-repository", "s3://models/prod", "--model-cache", str(tmp_path))
     environment = stores.s3_environment(store, "WRONGSECRET")
     with listening(*arguments, environment=environment) as at:
-        at.server.wait_for("object store cannot be read yet; not ready until it can, trying again")
+        at.server.wait_for(UNSEEN)
         assert not at.ready()
         say_no_secret(str(at.server.events))
 

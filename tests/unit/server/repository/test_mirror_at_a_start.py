@@ -11,6 +11,7 @@ from server.repository.local import ScanMemory, scan
 from server.repository.mirror import Mirror
 from server.repository.model_cache import ModelCache
 from server.repository.store import Store
+from server.repository.store_connection import Connection
 from tests.unit.server.repository.test_mirror import URL, Bucket, read, with_manifest
 
 
@@ -24,7 +25,7 @@ class Server:
 
     def __init__(self, folder, bucket) -> None:
         self._cache = ModelCache(folder, 1 << 20)
-        self.mirror = Mirror(Store(URL, lambda: bucket), self._cache)
+        self.mirror = Mirror(Store(URL, Connection("s3", lambda: bucket)), self._cache)
         self.memory = ScanMemory()
 
     def look(self, *others, now: float = 1e10, quiet_period: float = 0.0) -> RepositoryListing:

@@ -43,6 +43,30 @@ def test_another_is_refused_without_repeating_it(text):
     assert "expected" in refused.value.reason
 
 
+@pytest.mark.parametrize(
+    ("prefix", "other", "held"),
+    [
+        ("s3://box/a", "s3://box/a", True),
+        ("s3://box/a", "s3://box/a/b/c", True),
+        ("s3://box", "s3://box/a", True),
+        ("gs://box/a", "gcs://box/a/b", True),
+        ("s3://box/a", "s3://box/ab", False),
+        ("s3://box/a", "s3://box", False),
+        ("s3://box/a/b", "s3://box/a", False),
+        ("s3://box/a", "s3://boxes/a/b", False),
+        ("s3://box/a", "gs://box/a/b", False),
+        ("az://box/a", "az://box@elsewhere.example/a", False),
+    ],
+)
+def test_a_prefix_holds_what_is_it_or_lies_below_it(prefix, other, held):
+    assert parse_location(prefix).holds(parse_location(other)) == held
+
+
+def test_above_the_first_part_of_a_prefix_is_nothing():
+    assert parse_location("s3://box/a/b").parent == StoreUrl("s3", "box", "a")
+    assert parse_location("s3://box/a").parent is None
+
+
 def test_every_repository_has_a_cache_folder_of_its_own():
     keys = {
         parse_location(url).key for url in ("s3://box/b", "s3://box/c", "gs://box/b", "s3://boxb")
