@@ -90,7 +90,7 @@ def main() -> None:
 
 @main.command()
 @_setting("model-repository", "Folder of models, DIR/MODEL/VERSION/artifact, or an object store: "
-          "s3://BUCKET/PREFIX, gs:// or az://. May be repeated.",
+          "s3://BUCKET/PREFIX, gs://, az:// or hf://. May be repeated.",
           multiple=True, type=_Location())  # fmt: skip
 @_setting("model-cache", "Folder for versions from object stores, this server's alone; unless "
           "given, in the user's cache folder.", type=click.Path(path_type=Path))  # fmt: skip

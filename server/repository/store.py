@@ -23,7 +23,7 @@ MAX_KEYS = 100_000
 
 Info = Mapping[str, object]
 
-_TAGS = ("ETag", "etag", "md5Hash", "generation", "content_md5")
+_TAGS = ("ETag", "etag", "md5Hash", "generation", "content_md5", "blob_id")
 _TIMES = ("LastModified", "last_modified", "updated", "mtime", "created", "timeCreated")
 
 
@@ -61,7 +61,11 @@ class Store:
             return b""
         with self._connection.asking() as fs:
             root = str(fs._strip_protocol(str(self.url))).rstrip("/")
-            data = _call(fs, "cat_file", READ_SECONDS, f"{root}/{key}", start=start, end=end)
+            # On a hub: just this range, and the size is not asked for.
+            exactly = {"cache_type": "none", "size": end} if "hf" in fs.protocol else {}
+            data = _call(
+                fs, "cat_file", READ_SECONDS, f"{root}/{key}", start=start, end=end, **exactly
+            )
         return cast(bytes, data)
 
 
@@ -92,7 +96,8 @@ def _find(fs: AbstractFileSystem, path: str) -> list[Info]:
     if "s3" in fs.protocol:
         found = _list_s3(fs, path)
     else:
-        listed = _call(fs, "find", LIST_SECONDS, path, detail=True)
+        anew = {"refresh": True} if "hf" in fs.protocol else {}
+        listed = _call(fs, "find", LIST_SECONDS, path, detail=True, **anew)
         found = list(listed.values()) if isinstance(listed, dict) else []
     if len(found) > MAX_KEYS:
         raise RepositoryError(f"the store holds more than {MAX_KEYS} objects there")

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, cast
 
 from server.repository.errors import RepositoryError
-from server.repository.store_errors import explained, is_refusal
+from server.repository.store_errors import explained, is_missing, is_refusal
 from server.repository.store_url import EXTRAS, kind_of
 
 if TYPE_CHECKING:
@@ -30,8 +30,9 @@ _OPTIONS: Mapping[str, Mapping[str, object]] = {
         },
     },
     "az": {"connection_timeout": 5, "read_timeout": 20},
+    "hf": {"max_workers": 1},
 }
-_PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "az": "adlfs"}
+_PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "az": "adlfs", "hf": "huggingface_hub"}
 
 
 class Connection:
@@ -58,12 +59,14 @@ class Connection:
         except RepositoryError:
             raise
         except Exception as error:
-            if is_refusal(error):
-                self._look_for_credentials_again()
+            if is_refusal(error) or is_missing(error):
+                self._connect_again()
             raise explained(error) from None
 
-    def _look_for_credentials_again(self) -> None:
-        """Connect anew, not too often: that takes a second of the CPU."""
+    def _connect_again(self) -> None:
+        """Look for credentials again, and for what some file systems know to be missing; not too
+        often: that takes a second of the CPU.
+        """
         with self._lock:
             if time.monotonic() - self._since > RECONNECT_SECONDS:
                 self._connected = None
@@ -75,6 +78,10 @@ def open_filesystem(scheme: str) -> AbstractFileSystem:
         import fsspec
 
         kind = fsspec.get_filesystem_class(kind_of(scheme))
+        if scheme == "hf":
+            from server.repository import hub_client
+
+            hub_client.install()
     except ImportError:
         raise RepositoryError(missing(scheme)) from None
     options = {

@@ -26,7 +26,7 @@ def explained(error: BaseException) -> RepositoryError:
             "the store refuses the credentials, or there are none; see docs/object-stores.md "
             f"for where they come from ({name})"
         )
-    if isinstance(error, FileNotFoundError) or 404 in {_status(item) for item in chain}:
+    if is_missing(error):
         return RepositoryError("the store has no such bucket or object")
     if any(isinstance(item, TimeoutError) for item in chain):
         return Unanswered(f"the store did not answer in time ({name})")
@@ -38,6 +38,13 @@ def is_refusal(error: BaseException) -> bool:
     return any(
         type(item).__name__ in _REFUSED or _status(item) in (401, 403) for item in _chain(error)
     )
+
+
+def is_missing(error: BaseException) -> bool:
+    """Whether the store says that there is no such thing."""
+    if isinstance(error, FileNotFoundError):
+        return True
+    return any(_status(item) == 404 for item in _chain(error))
 
 
 def _chain(error: BaseException) -> list[BaseException]:
@@ -56,6 +63,8 @@ def _status(error: BaseException) -> int | None:
         if isinstance(value, int):
             return value
     response = getattr(error, "response", None)
+    if isinstance(value := getattr(response, "status_code", None), int):
+        return value
     if isinstance(response, dict):
         meta = response.get("ResponseMetadata")
         value = meta.get("HTTPStatusCode") if isinstance(meta, dict) else None

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from server.repository.errors import RepositoryError
 from server.repository.names import shown
 
-EXTRAS = {"s3": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure"}
+EXTRAS = {"s3": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure", "hf": "hf"}
 """The extra of this package that each scheme needs."""
 
 MAX_URL = 2048
@@ -20,6 +20,9 @@ _BUCKETS = {
     "gs": (r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", "3 to 222 of a-z 0-9 . _ -"),
     "az": (r"(\$root|\$web|(?=[^@]{3,63}(@|$))[a-z0-9]+(-[a-z0-9]+)*)(@[A-Za-z0-9.-]+)?",
            "3 to 63 of a-z 0-9 -"),
+    "hf": (r"(?!(?:models|datasets|spaces|kernels|buckets)/)[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
+           r"/[A-Za-z0-9_][A-Za-z0-9._-]{0,95}(@[A-Za-z0-9_][A-Za-z0-9._-]{0,99})?",
+           "OWNER/REPO or OWNER/REPO@REVISION, a repository of models"),
 }  # fmt: skip
 """By scheme, which names of buckets there can be, and the rule in words."""
 _OTHER_NAMES = {"gcs": "gs", "abfs": "az"}
@@ -28,7 +31,10 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 @dataclass(frozen=True, slots=True)
 class StoreUrl:
-    """A model repository in an object store: `scheme`://`bucket`/`prefix`, no slash at the end."""
+    """A model repository in an object store: `scheme`://`bucket`/`prefix`, no slash at the end.
+
+    On a hub, `bucket` is OWNER/REPO or OWNER/REPO@REVISION.
+    """
 
     scheme: str
     bucket: str
@@ -80,13 +86,16 @@ def parse_location(text: str) -> Path | StoreUrl:
             f"expected {scheme}://BUCKET/PREFIX and nothing secret in it; "
             "credentials come from the environment, see docs/object-stores.md"
         )
-    prefix = parts.path.removeprefix("/").removesuffix("/")
+    bucket, prefix = parts.netloc, parts.path.removeprefix("/").removesuffix("/")
     unclear = bool(prefix) and any(part in ("", ".", "..") for part in prefix.split("/"))
     if not parts.netloc or parts.query or parts.fragment or unclear or len(text) > MAX_URL:
         raise RepositoryError(f"expected {scheme}://BUCKET/PREFIX")
     if any(ord(char) < 32 for char in text) or "\\" in text:
         raise RepositoryError(f"expected {scheme}://BUCKET/PREFIX")
     pattern, rule = _BUCKETS[kind_of(scheme)]
-    if re.fullmatch(pattern, parts.netloc) is None:
+    if scheme == "hf":
+        repository, _, prefix = prefix.partition("/")
+        bucket = f"{bucket}/{repository}"
+    if re.fullmatch(pattern, bucket) is None:
         raise RepositoryError(f"there is no bucket of that name, expected {rule}")
-    return StoreUrl(scheme, parts.netloc, prefix)
+    return StoreUrl(scheme, bucket, prefix)

@@ -13,6 +13,7 @@ import pytest
 from server.repository.download import CHUNK
 from tests.harness import stores
 from tests.harness.echo_repository import add_echo
+from tests.harness.hub import Hub
 from tests.harness.operator import FAST, Operator, until
 from tests.harness.server_process import ServerProcess, serving
 
@@ -215,3 +216,29 @@ def test_azure_blob_storage(tmp_path):
         stores.put_in_azure(store, "box", tmp_path / "up")
         with serving(arguments=arguments, environment=stores.azure_environment(store)) as server:
             assert Operator(server).answers("z") == "1"
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("huggingface_hub") is None, reason="huggingface_hub is not installed"
+)
+def test_a_model_hub(tmp_path):
+    root = tmp_path / "hub" / "acme" / "models" / "prod"
+    fresh(root, "h")
+    add_version(root / "h", 1, 5000)
+    arguments = ("--model-repository", "hf://acme/models/prod", "--model-cache",
+                 str(tmp_path / "c"), *SOON)  # fmt: skip
+    with (
+        Hub(tmp_path / "hub", token="right").running() as hub,
+        serving(arguments=arguments, environment=hub.environment("right")) as server,
+    ):
+        at = Operator(server)
+        assert at.answers("h") == "1"
+
+        add_version(root / "h", 2)
+        at.until_answers("h", 2)
+
+        hub.fails = 503
+        until(lambda: "cannot be reached" in at.reason("h", "2"))
+        assert at.answers("h") == "2"
+        hub.fails = 0
+        until(lambda: at.reason("h", "2") == "")

@@ -19,6 +19,8 @@ from server.repository.store_url import StoreUrl, parse_location
         ("s3://bucket/a/b/", StoreUrl("s3", "bucket", "a/b")),
         ("S3://bucket/a", StoreUrl("s3", "bucket", "a")),
         ("gs://bucket/a", StoreUrl("gs", "bucket", "a")),
+        ("hf://acme/models", StoreUrl("hf", "acme/models", "")),
+        ("hf://acme/models@v1.0/a/b/", StoreUrl("hf", "acme/models@v1.0", "a/b")),
         ("az://container/a", StoreUrl("az", "container", "a")),
         ("abfs://box@account.example/a", StoreUrl("abfs", "box@account.example", "a")),
     ],
@@ -33,6 +35,8 @@ def test_a_location_is_told_by_its_text(text, expected):
         "http://host/x", "file:///etc", "s3://", "s3:///x", "s3://b/../c", "s3://b//c",
         "s3://b/x?versionId=1", "s3://b/x#y", "s3://b/\\x", "s3://b/\0", "s3://[b/x",
         "s3://b!cket/x", "s3://ab/x", "gs://Bucket/x", "az://a--b/x", "az://under_score/x",
+        "hf://acme", "hf://acme/", "hf://acme/models@", "hf://acme/models@a@b", "hf://datasets/acme/x",
+        "hf://token@acme/models", "hf://acme/models@refs%2Fpr%2F1", "hf://acme/models/../x",
         "s3://key:secret@b/x", "s3://key@b/x", "s3://b/" + "x" * 3000,
     ],
 )  # fmt: skip
@@ -55,6 +59,8 @@ def test_another_is_refused_without_repeating_it(text):
         ("s3://box/a/b", "s3://box/a", False),
         ("s3://box/a", "s3://boxes/a/b", False),
         ("s3://box/a", "gs://box/a/b", False),
+        ("hf://acme/m", "hf://acme/m/a", True),
+        ("hf://acme/m", "hf://acme/m@dev/a", False),
         ("az://box/a", "az://box@elsewhere.example/a", False),
     ],
 )
