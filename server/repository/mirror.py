@@ -22,18 +22,16 @@ from server.repository.completeness import Sight
 from server.repository.download import download
 from server.repository.errors import RepositoryError
 from server.repository.listing import ModelEntry
-from server.repository.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest, parse
+from server.repository.manifest import Manifest
 from server.repository.model_cache import ModelCache, folder_bytes, remove, source_of
 from server.repository.model_folder import Look, read_model
-from server.repository.names import parse_version
+from server.repository.small_files import bring_small, manifests
 from server.repository.store import OneModel, Store
-from server.repository.store_keys import StoredModel, StoredVersion, StoreObject, arrange
+from server.repository.store_keys import StoredModel, StoredVersion, arrange
 from server.repository.store_versions import judge
 
 log = structlog.get_logger()
 
-MAX_SMALL_BYTES = 64 << 20
-"""Limit of the settings, labels and samples of one model together."""
 _NOT_HERE = "it is not in the model cache, and the store cannot be listed"
 
 
@@ -84,8 +82,9 @@ class Mirror:
             raise RepositoryError("the store holds no model any more; was its prefix removed?")
         self.folder.mkdir(parents=True, exist_ok=True)
         for name, model in found.models.items():
-            self._bring_small(name, model)
-            self._bring_manifests(name, model)
+            known = self._known[name]
+            bring_small(self._store, self.folder / name, model, known.small)
+            known.manifests = manifests(self._store, model, known.manifests)
         self._models = found.models
         self._known = defaultdict(_Known, {name: self._known[name] for name in found.models})
         self._looks += 1
@@ -242,57 +241,3 @@ class Mirror:
     def _version(self, name: str, number: int) -> StoredVersion | None:
         model = self._models.get(name)
         return model.versions.get(number) if model is not None else None
-
-    def _bring_small(self, name: str, model: StoredModel) -> None:
-        """Make the model's folder hold its small files as the store has them, and no others."""
-        folder, have = self.folder / name, self._known[name].small
-        folder.mkdir(exist_ok=True)
-        if sum(item.size for item in model.small.values()) > MAX_SMALL_BYTES:
-            model.refused = f"its settings and samples have more than {MAX_SMALL_BYTES} bytes"
-        if model.refused:
-            return
-        for path in [*folder.iterdir(), *folder.glob("*/*")]:
-            label = path.relative_to(folder).as_posix()
-            first = label.partition("/")[0]
-            if first.startswith(".") or parse_version(first) is not None or path.is_dir():
-                continue
-            if label not in model.small:
-                path.unlink(missing_ok=True)
-                have.pop(label, None)
-        for label, item in model.small.items():
-            if have.get(label) != item.tag or not (folder / label).is_file():
-                _write(folder / label, self._store.read(item.key, 0, item.size))
-                have[label] = item.tag
-
-    def _bring_manifests(self, name: str, model: StoredModel) -> None:
-        known = self._known[name].manifests
-        held: dict[str, Manifest | str] = {}
-        for version in model.versions.values():
-            item = version.files.get(MANIFEST_NAME)
-            if item is not None:
-                mark = version.fingerprint
-                held[mark] = known.get(mark) or self._manifest(item)
-        self._known[name].manifests = held
-
-    def _manifest(self, item: StoreObject) -> Manifest | str:
-        if item.size > MAX_MANIFEST_BYTES:
-            return f"{MANIFEST_NAME} is larger than {MAX_MANIFEST_BYTES} bytes"
-        try:
-            text = self._store.read(item.key, 0, item.size).decode("utf-8")
-        except UnicodeDecodeError:
-            return f"{MANIFEST_NAME} is not UTF-8"
-        try:
-            return parse(text)
-        except RepositoryError as refused:
-            return refused.reason
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Replace a file in one step."""
-    try:
-        path.parent.mkdir(exist_ok=True)
-        new = path.with_name(f".{path.name}.new")
-        new.write_bytes(data)
-        new.replace(path)
-    except OSError as error:
-        raise RepositoryError(f"the model cache cannot be written: {error.strerror}") from None
