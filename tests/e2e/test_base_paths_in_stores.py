@@ -90,10 +90,3 @@ def test_a_call_may_name_base_paths_beside_those_of_the_start_alone(at):
         with pytest.raises(grpc.RpcError, match="does not exist in the store"):
             reload(entry("x", "s3://box/prod/none"), entry("again", "s3://box/prod/second"))
     assert at.answers("again") == "1"
-
-
-def test_one_model_may_be_named_by_its_base_path(store, tmp_path):
-    arguments = ("--model-base-path", "s3://box/prod/second", "--model-name", "one",
-                 "--model-cache", str(tmp_path), *FAST)  # fmt: skip
-    with serving(arguments=arguments, environment=stores.s3_environment(store)) as server:
-        assert Operator(server).answers("one") == "1"

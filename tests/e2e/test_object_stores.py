@@ -132,37 +132,44 @@ def listening(*arguments: str, environment: dict[str, str]) -> Iterator[Operator
 
 @with_s3
 def test_a_store_that_is_down_at_the_start_is_waited_for_and_then_served_from_the_cache(tmp_path):
-    fresh(tmp_path / "buckets" / "models", "late")
-    add_version(tmp_path / "buckets" / "models" / "late", 1)
+    bucket = tmp_path / "buckets" / "models"
+    for root, name in ((bucket / "prod", "late"), (bucket, "named")):
+        fresh(root, name)
+        add_version(root / name, 1)
     store = stores.s3(tmp_path / "buckets")
-    arguments = ("--model-repository", "s3://models", "--model-cache", str(tmp_path / "cache"))
+    arguments = (
+        "--model-repository", "s3://models/prod", "--model-cache", str(tmp_path / "cache"),
+        "--model-base-path", "s3://models/named", "--model-name", "named",
+    )  # fmt: skip
     environment = stores.s3_environment(store)
     try:
         with listening(*arguments, environment=environment) as at:
-            said = at.server.wait_for(UNSEEN, repository=1)
-            assert "cannot be reached" in said["reason"]
-            assert at.metric("underway_repository_reachable", repository="1") == 0
+            for repository in (1, "model config"):
+                said = at.server.wait_for(UNSEEN, repository=repository)
+                assert "cannot be reached" in said["reason"]
+            for repository in ("0", "1"):
+                assert at.metric("underway_repository_reachable", repository=repository) == 0
             assert (at.get("/v2/health/live").status_code, at.ready()) == (200, False)
-            assert "not ready until" not in str(
-                at.server.events[at.server.events.index(said) + 1 :]
-            )
 
             store.start()
             at.server.wait_for("object store can be read now", repository=1)
-            assert str(at.server.events).count(UNSEEN) == 1
+            assert str(at.server.events).count(UNSEEN) == 2
             until(at.ready)
-            assert at.answers("late") == "1"
+            assert (at.answers("late"), at.answers("named")) == ("1", "1")
 
         store.stop()
         with listening(*arguments, environment=environment) as at:
             until(at.ready)
-            assert at.answers("late") == "1"
-            assert "cannot be reached" in at.reason("late", "1")
+            for name in ("late", "named"):
+                at.until_answers(name, 1)
+                assert "cannot be reached" in at.reason(name, "1")
             assert at.metric("underway_repository_reachable", repository="1") == 0
 
-            add_version(tmp_path / "buckets" / "models" / "late", 2)
+            add_version(bucket / "prod" / "late", 2)
+            add_version(bucket / "named", 2)
             store.start()
             at.until_answers("late", 2)
+            at.until_answers("named", 2)
     finally:
         store.stop()
 
