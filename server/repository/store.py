@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
-from server.repository.errors import RepositoryError
 from server.repository.store_connection import Connection
 from server.repository.store_keys import StoreObject
+from server.repository.store_listing import Info, list_objects
 from server.repository.store_url import StoreUrl
 
 if TYPE_CHECKING:
     from fsspec.spec import AbstractFileSystem
 
-LIST_SECONDS = 60.0
 READ_SECONDS = 60.0
-"""How long one listing, and one read of a range, may take in all, retries of the SDK included."""
-MAX_KEYS = 100_000
-
-Info = Mapping[str, object]
+"""How long one read of a range may take in all, retries of the SDK included."""
 
 _TAGS = ("ETag", "etag", "md5Hash", "generation", "content_md5", "blob_id")
 _TIMES = ("LastModified", "last_modified", "updated", "mtime", "created", "timeCreated")
@@ -47,7 +42,7 @@ class Store:
         with self._connection.asking() as fs:
             root = str(fs._strip_protocol(str(self.url))).rstrip("/")
             path = f"{root}/{below}" if below else root
-            found = _find(fs, path)
+            found = list_objects(fs, path)
         objects = []
         for info in found:
             name = str(info["name"])
@@ -90,34 +85,6 @@ class OneModel:
     def read(self, key: str, start: int, end: int) -> bytes:
         """See Store.read."""
         return self._store.read(key.removeprefix(f"{self._name}/"), start, end)
-
-
-def _find(fs: AbstractFileSystem, path: str) -> list[Info]:
-    if "s3" in fs.protocol:
-        found = _list_s3(fs, path)
-    else:
-        anew = {"refresh": True} if "hf" in fs.protocol else {}
-        listed = _call(fs, "find", LIST_SECONDS, path, detail=True, **anew)
-        found = list(listed.values()) if isinstance(listed, dict) else []
-    if len(found) > MAX_KEYS:
-        raise RepositoryError(f"the store holds more than {MAX_KEYS} objects there")
-    return found
-
-
-def _list_s3(fs: AbstractFileSystem, path: str) -> list[Info]:
-    """S3 pages are counted as they come: its listing of millions of keys never is in memory."""
-    from fsspec.asyn import sync
-
-    async def pages() -> list[Info]:
-        bucket, _, prefix = path.partition("/")
-        found: list[Info] = []
-        async for info in fs._iterdir(bucket, delimiter="", prefix=f"{prefix}/" if prefix else ""):
-            found.append(info)
-            if len(found) > MAX_KEYS:
-                break
-        return found
-
-    return cast("list[Info]", sync(fs.loop, pages, timeout=LIST_SECONDS))
 
 
 def _call(

@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from server.repository import store as module
-from server.repository import store_connection
+from server.repository import store_connection, store_listing
 from server.repository.errors import RepositoryError
 from server.repository.store import Store
 from server.repository.store_connection import Connection, missing, open_filesystem
@@ -105,7 +104,7 @@ def test_objects_are_listed_below_the_prefix_alone():
 
 
 def test_too_many_objects_are_refused(monkeypatch):
-    monkeypatch.setattr(module, "MAX_KEYS", 1)
+    monkeypatch.setattr(store_listing, "MAX_KEYS", 1)
     listed = [{"name": f"bucket/p/a/1/{n}", "size": 3} for n in range(2)]
     with pytest.raises(RepositoryError, match="more than 1 objects"):
         Store(URL, Connection("s3", lambda: Fake(listed))).list()
