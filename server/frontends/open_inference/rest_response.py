@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 import orjson
 
+from runtimes.contract.record import record
 from runtimes.contract.tensor import Buffer, Datatype, Tensor
 from server.frontends.open_inference.classification import classify
 from server.frontends.open_inference.json_tensors import encode_data
@@ -22,7 +22,7 @@ _Spec = tuple[str, Datatype, tuple[int, ...], int]
 """Name, datatype, shape and bytes of an output."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answer:
     """A body in `parts`; `json_length` is None where the JSON is all there is."""
 
