@@ -83,6 +83,14 @@ def body_size(headers: RawHeaders) -> int | None:
     return size
 
 
+Outcome = tuple[int, list[Header], Sequence[Buffer]]
+"""Status, header fields and body."""
+
+
+def _told(response: Response) -> Outcome:
+    return response.status_code, response.raw_headers, [response.body]
+
+
 class WholeCycle:
     """One request and its answer, in uvicorn's place for it; `body` is filled before it is run."""
 
@@ -121,28 +129,24 @@ class WholeCycle:
     async def run(self) -> None:
         """Answer; `task` is the one that this runs in."""
         try:
-            answer = await self._answered()
-        except ServingError as error:
-            await self._refuse(serving_error_response(error))
+            await self._send(*await self._outcome())
         except Exception:
             _log.exception("unexpected error")
-            await self._refuse(error_response(HTTPStatus.INTERNAL_SERVER_ERROR, UNEXPECTED))
-        else:
-            fields = [*answer.headers, (b"content-length", b"%d" % answer.size)]
-            await self._send(HTTPStatus.OK, fields, answer.parts)
+            await self._send(*_told(error_response(500, UNEXPECTED)))
         finally:
             self._connection.forget(self)
 
-    async def _answered(self) -> DirectAnswer:
+    async def _outcome(self) -> Outcome:
         try:
-            return await self._answering(self._headers, self.body)
+            answer = await self._answering(self._headers, self.body)
+        except ServingError as error:
+            return _told(serving_error_response(error))
         except asyncio.CancelledError:
             if self.disconnected:
-                raise Cancelled("the client went away") from None
-            raise Unavailable("the server is stopping") from None
-
-    async def _refuse(self, response: Response) -> None:
-        await self._send(response.status_code, response.raw_headers, [response.body])
+                return _told(serving_error_response(Cancelled("the client went away")))
+            return _told(serving_error_response(Unavailable("the server is stopping")))
+        fields = [*answer.headers, (b"content-length", b"%d" % answer.size)]
+        return HTTPStatus.OK, fields, answer.parts
 
     async def _send(self, status: int, fields: list[Header], parts: Sequence[Buffer]) -> None:
         if self._connection.is_full:

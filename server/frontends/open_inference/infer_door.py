@@ -74,4 +74,4 @@ def _target_of_url(url: bytes) -> tuple[str, str] | None:
         path = httptools.parse_url(url).path
     except httptools.HttpParserInvalidURLError:
         return None
-    return _target(unquote(path.decode("ascii", "replace"))) if path else None
+    return _target(unquote(path.decode())) if path and path.isascii() else None
