@@ -158,7 +158,7 @@ def test_a_runtime_runs_from_an_environment_without_the_servers_dependencies(
 
 
 def test_a_signal_to_the_whole_process_group_still_finishes_what_is_in_flight(tmp_path):
-    add_echo(tmp_path, "slow", options={"delay_ms": 700})
+    add_echo(tmp_path, "slow", options={"delay_ms": 4000})
     with serving(tmp_path) as server:
         answers: list[httpx.Response] = []
         waiting = threading.Thread(target=lambda: answers.append(infer(server, "slow")))
