@@ -75,7 +75,7 @@ def test_a_killed_gateway_leaves_no_process_behind(two_models):
 
 
 def test_sigterm_finishes_what_is_in_flight_and_exits_with_0(tmp_path):
-    add_echo(tmp_path, "slow", options={"delay_ms": 700})
+    add_echo(tmp_path, "slow", options={"delay_ms": 2500})
     with serving(tmp_path) as server:
         family = psutil.Process(server.process.pid).children(recursive=True)
         answers: list[httpx.Response] = []
