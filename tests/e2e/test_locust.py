@@ -122,6 +122,10 @@ def test_a_load_is_chosen_started_watched_and_stopped_on_locusts_page(server):
     with locust_page(
         LOCUSTFILE, "--host", server.url, "--grpc-address", server.grpc_address
     ) as shown:
+        shown.fill(userCount="1", spawnRate="1", shape="swap")
+        shown.press("Start")
+        shown.until_status("stopped")  # there is nothing to publish, and the page is still there
+        shown.press("New")
         shown.fill(
             userCount="5", spawnRate="5", models=MODEL, shape="soak", loop="constant",
             ratePerUser="8",
