@@ -217,10 +217,17 @@ def test_every_field_of_a_candidate_and_every_option_is_documented():
     assert set(rows("## Options")) == options
 
 
-def test_the_spec_in_the_docs_is_one():
-    blocks = re.findall(r"(?:^    .*\n)+", PAGE[PAGE.index("## A spec") :], re.MULTILINE)
+@pytest.mark.parametrize(
+    ("heading", "names"),
+    [
+        ("## A spec", ["alone", "joined", "triton"]),
+        ("### Other servers", ["underway", "triton", "triton-grpc", "torchserve"]),
+    ],
+)
+def test_the_specs_in_the_docs_are_some(heading, names):
+    blocks = re.findall(r"(?:^    .*\n)+", PAGE[PAGE.index(heading) :], re.MULTILINE)
 
     found = parse_spec(textwrap.dedent(blocks[0]))
 
-    assert [candidate.name for candidate in found.candidates] == ["alone", "joined", "triton"]
+    assert [candidate.name for candidate in found.candidates] == names
     assert refusal(found, terms(found)) == ""
