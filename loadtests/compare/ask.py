@@ -101,7 +101,7 @@ def _by_http(
 ) -> list[tuple[Answers, float]]:
     found = []
     with requests.Session() as session:
-        # As in the load: compressing takes servers time, and Triton does it for whoever can read it.
+        # As in the load: compressing takes time, and Triton does it for whoever can read it.
         session.headers["Accept-Encoding"] = "identity"
         for sample in samples:
             if place.protocol == "tfs-rest":
