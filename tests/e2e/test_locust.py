@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -27,6 +28,7 @@ from tests.harness.echo_repository import add_echo
 from tests.harness.locust_page import locust_page
 from tests.harness.operator import until
 from tests.harness.server_process import ROOT, ServerProcess, serving
+from tests.harness.tls_proxy import tls_before
 
 LOCUSTFILE = ROOT / "loadtests/locustfile.py"
 MODEL = "digits-onnx"
@@ -50,13 +52,16 @@ def server(repository) -> Iterator[ServerProcess]:
         yield started
 
 
-def locust(server: ServerProcess, *arguments: str) -> subprocess.Popen[str]:
+def locust(
+    server: ServerProcess, *arguments: str, environment: dict[str, str] | None = None
+) -> subprocess.Popen[str]:
     """Locust without its page, started from elsewhere, its statistics as JSON on stdout."""
     return subprocess.Popen(
         [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--json",
          "--host", server.url, "--grpc-address", server.grpc_address, "--models", MODEL,
          *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/",
+        env={**os.environ, **(environment or {})},
     )  # fmt: skip
 
 
@@ -91,30 +96,46 @@ def users_over_time(log: str) -> list[int]:
     return [count for before, count in pairwise([0, *found]) if count != before]
 
 
-def test_users_come_and_go_as_the_shape_says(server):
+@pytest.fixture(scope="module")
+def shaped(server, tmp_path_factory) -> dict[str, tuple[list[dict[str, object]], str]]:
+    """Statistics and log of three shapes; that with steps is over TLS."""
     calm = ("--loop", "constant", "--rate-per-user", "4", "-t", "9s")
-    running = {
-        "steps": locust(server, "--shape", "steps", "-u", "5", *calm),
-        "spike": locust(server, "--shape", "spike", "-u", "10", *calm),
-        "ramp": locust(server, "--shape", "ramp", "-u", "40", "-t", "20s", "--models", SLOW,
-                       "--latency-limit", "400", "OipRest"),
-    }  # fmt: skip
-    said = {shape: one.communicate(timeout=150) for shape, one in running.items()}
-
-    for shape, (output, log) in said.items():
+    with tls_before(server, tmp_path_factory.mktemp("tls")) as tls:
+        secure = ("--host", tls.rest, "--grpc-address", tls.grpc.removeprefix("grpcs://"))
+        running = {
+            "steps": locust(server, "--shape", "steps", "-u", "5", *calm, *secure,
+                            environment={"SSL_CERT_FILE": str(tls.ca_file)}),
+            "spike": locust(server, "--shape", "spike", "-u", "10", *calm),
+            "ramp": locust(server, "--shape", "ramp", "-u", "40", "-t", "20s", "--models", SLOW,
+                           "--latency-limit", "400", "OipRest"),
+        }  # fmt: skip
+        said = {shape: one.communicate(timeout=150) for shape, one in running.items()}
+    for shape, (_, log) in said.items():
         assert running[shape].returncode in (0, LIMITED), log
-        rows = statistics(output)
+    return {shape: (statistics(output), log) for shape, (output, log) in said.items()}
+
+
+def test_users_come_and_go_as_the_shape_says(shaped):
+    for rows, _ in shaped.values():
         assert sum(row["num_requests"] for row in rows) > 20
         assert {row["num_failures"] for row in rows} == {0}
-    users = {shape: users_over_time(log) for shape, (_, log) in said.items()}
+    users = {shape: users_over_time(log) for shape, (_, log) in shaped.items()}
     assert users["steps"] == [1, 2, 3, 4, 5]
     assert users["spike"] == [2, 10, 2]
     assert users["ramp"] == sorted(users["ramp"])
     assert len(users["ramp"]) > 3
     # Nine that wait for each other take 450 ms, so 40 are never reached.
-    end = re.search(r"Saturated with (\d+) users .* p95 was \d+ ms, above 400 ms", said["ramp"][1])
+    end = re.search(
+        r"Saturated with (\d+) users .* p95 was \d+ ms, above 400 ms", shaped["ramp"][1]
+    )
     assert end is not None
     assert int(end[1]) == users["ramp"][-1] < 40
+
+
+def test_every_protocol_is_answered_right_over_tls(shaped):
+    rows, _ = shaped["steps"]
+
+    assert {row["method"] for row in rows if row["num_requests"] > 0} == PROTOCOLS
 
 
 def test_a_load_is_chosen_started_watched_and_stopped_on_locusts_page(server):
