@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -22,6 +23,7 @@ import numpy as np
 import pytest
 
 from protos import inference_pb2 as oip
+from tests.harness import stores
 
 IMAGE = os.environ.get("UNDERWAY_TEST_IMAGE", "")
 TARGET = os.environ.get("UNDERWAY_TEST_TARGET", "")
@@ -34,6 +36,8 @@ RUNTIMES = ["onnx", "torchscript", "savedmodel"] if TARGET in ("cpu", "gpu") els
 MODELS = [f"digits-{runtime}" for runtime in RUNTIMES]
 INFER = "/inference.GRPCInferenceService/ModelInfer"
 PIXELS = np.linspace(0, 1, 64, dtype=np.float32)
+IMAGE_INPUT = {"name": "image", "datatype": "FP32", "shape": [1, 1, 8, 8], "data": PIXELS.tolist()}
+BODY = {"inputs": [IMAGE_INPUT]}
 
 pytestmark = [
     pytest.mark.skipif(not IMAGE, reason="no image was built; `make image-test` does"),
@@ -87,8 +91,9 @@ def models(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def container(models) -> Iterator[Container]:
+@contextlib.contextmanager
+def started(*options: str, command: tuple[str, ...] = ()) -> Iterator[Container]:
+    """The image, locked up, with more options of the engine; with its models loaded."""
     http, grpc_port, metrics = free_ports()
     running = Container(f"underway-test-{uuid.uuid4().hex[:8]}", http, grpc_port, metrics)
     no_shell = [f"--volume=/dev/null:/usr/bin/{shell}:ro" for shell in ("dash", "bash")]
@@ -96,16 +101,21 @@ def container(models) -> Iterator[Container]:
         "run", "--detach", "--name", running.name, "--network=host", "--read-only",
         "--tmpfs=/tmp", f"--memory={MEMORY}", f"--pids-limit={PIDS}", "--cap-drop=ALL",
         "--security-opt=no-new-privileges", "--ulimit=nofile=10000:10000",
-        "--ulimit=nproc=4096:4096", *no_shell,
-        f"--volume={models}:/models:ro", "--env=UNDERWAY_HOST=127.0.0.1",
+        "--ulimit=nproc=4096:4096", *no_shell, "--env=UNDERWAY_HOST=127.0.0.1",
         f"--env=UNDERWAY_HTTP_PORT={http}", f"--env=UNDERWAY_GRPC_PORT={grpc_port}",
-        f"--env=UNDERWAY_METRICS_PORT={metrics}", IMAGE,
+        f"--env=UNDERWAY_METRICS_PORT={metrics}", *options, IMAGE, *command,
     )  # fmt: skip
     try:
         wait_until_ready(running)
         yield running
     finally:
         engine("rm", "--force", running.name)
+
+
+@pytest.fixture(scope="module")
+def container(models) -> Iterator[Container]:
+    with started(f"--volume={models}:/models:ro") as running:
+        yield running
 
 
 def wait_until_ready(container: Container) -> None:
@@ -129,13 +139,8 @@ def wait_until_ready(container: Container) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_rest_and_grpc_give_the_same_answer(container, model):
-    body = {
-        "inputs": [
-            {"name": "image", "datatype": "FP32", "shape": [1, 1, 8, 8], "data": PIXELS.tolist()}
-        ]
-    }
     url = f"http://127.0.0.1:{container.http}/v2/models/{model}/infer"
-    answer = httpx.post(url, json=body, timeout=60)
+    answer = httpx.post(url, json=BODY, timeout=60)
     assert answer.status_code == 200, answer.text
     (rest,) = [one for one in answer.json()["outputs"] if one["name"] == "probabilities"]
 
@@ -226,6 +231,28 @@ def test_its_own_health_check_passes(container):
 
     assert kind == "CMD"  # without a shell
     engine("exec", container.name, *command)
+
+
+@pytest.mark.skipif(not stores.RCLONE.exists(), reason="rclone is not installed")
+def test_models_may_lie_in_an_object_store(models):
+    with stores.running(stores.s3(models.parent)) as store:
+        given = [f"--env={name}={text}" for name, text in stores.s3_environment(store).items()]
+        command = ("serve", "--model-repository", f"s3://{models.name}")
+        with started(*given, command=command) as running:
+            url = f"http://127.0.0.1:{running.http}/v2/models/{MODELS[0]}/infer"
+            answer = httpx.post(url, json=BODY, timeout=60)
+
+    assert answer.status_code == 200, answer.text
+
+
+def test_the_gateway_has_what_each_kind_of_store_needs(container):
+    code = (
+        "import fsspec\n"
+        "print([fsspec.get_filesystem_class(one).__name__ for one in ('s3', 'gs', 'az', 'abfs')])"
+    )
+
+    names = "['S3FileSystem', 'GCSFileSystem', 'AzureBlobFileSystem', 'AzureBlobFileSystem']"
+    assert container.python(code).strip() == names
 
 
 def test_after_sigterm_it_ends_with_zero(container):
