@@ -19,18 +19,23 @@ IMAGE = os.environ.get("UNDERWAY_TEST_IMAGE", "")
 TARGET = os.environ.get("UNDERWAY_TEST_TARGET", "")
 ENGINE = os.environ.get("UNDERWAY_TEST_ENGINE", "docker").split()
 DEMO = Path(__file__).parents[2] / ".demo/models"
-RUNTIMES = ["onnx", "torchscript", "savedmodel"] if TARGET in ("cpu", "gpu") else [TARGET]
+ALONE = ["onnx", "torchscript", "savedmodel"]
+RUNTIMES = [TARGET] if TARGET in ALONE else ALONE
 MODELS = [f"digits-{runtime}" for runtime in RUNTIMES]
 INFER = "/inference.GRPCInferenceService/ModelInfer"
 PIXELS = np.linspace(0, 1, 64, dtype=np.float32)
 IMAGE_INPUT = {"name": "image", "datatype": "FP32", "shape": [1, 1, 8, 8], "data": PIXELS.tolist()}
 BODY = {"inputs": [IMAGE_INPUT]}
 
-built = [
-    pytest.mark.skipif(not IMAGE, reason="no image was built; `make image-test` does"),
-    pytest.mark.timeout(600),
-]
-"""For tests that take an image."""
+
+def takes(*targets: str) -> list[pytest.MarkDecorator]:
+    """Marks of tests that take an image of one of these targets."""
+    here = bool(IMAGE) and TARGET in targets
+    why = f"no such image was built; `make image-test TARGET={targets[0]}` does"
+    return [pytest.mark.skipif(not here, reason=why), pytest.mark.timeout(600)]
+
+
+SERVERS = ("cpu", "gpu", *ALONE)
 
 
 def engine(*arguments: str, environment: dict[str, str] | None = None) -> str:
@@ -41,6 +46,15 @@ def engine(*arguments: str, environment: dict[str, str] | None = None) -> str:
     )  # fmt: skip
     assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
     return done.stdout
+
+
+def modest(folder: Path) -> dict[str, str]:
+    """Environment with podman's settings where it has no flags: limits that it may always set."""
+    settings = folder / "containers.conf"
+    settings.write_text(
+        '[containers]\ndefault_ulimits = ["nofile=10000:10000", "nproc=4096:4096"]\n'
+    )
+    return {"CONTAINERS_CONF": str(settings)}
 
 
 def free_ports() -> list[int]:

@@ -21,11 +21,12 @@ from tests.images.engine import (
     IMAGE,
     MODELS,
     RUNTIMES,
-    built,
+    SERVERS,
     engine,
     free_ports,
     over_grpc,
     over_rest,
+    takes,
     wait_until_ready,
 )
 
@@ -33,7 +34,7 @@ UID = 10001
 MEMORY = 2 * 2**30
 PIDS = 512
 
-pytestmark = built
+pytestmark = takes(*SERVERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,15 @@ def started(*options: str, command: tuple[str, ...] = ()) -> Iterator[Container]
 def container(models) -> Iterator[Container]:
     with started(f"--volume={models}:/models:ro") as running:
         yield running
+
+
+@pytest.fixture
+def volume() -> Iterator[str]:
+    """A new one, by name."""
+    name = f"underway-test-{uuid.uuid4().hex[:8]}"
+    engine("volume", "create", name)
+    yield name
+    engine("volume", "rm", "--force", name)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -162,12 +172,15 @@ def test_its_own_health_check_passes(container):
 
 
 @pytest.mark.skipif(not stores.RCLONE.exists(), reason="rclone is not installed")
-def test_models_may_lie_in_an_object_store(models):
+def test_models_may_lie_in_an_object_store_and_what_is_fetched_in_a_volume(models, volume):
+    mounted = f"--volume={volume}:/var/cache/underway"
+    command = ("--model-repository", f"s3://{models.name}", "--model-cache", "/var/cache/underway")
     with stores.running(stores.s3(models.parent)) as store:
         given = [f"--env={name}={text}" for name, text in stores.s3_environment(store).items()]
-        command = ("serve", "--model-repository", f"s3://{models.name}")
-        with started(*given, command=command) as running:
+        with started(mounted, *given, command=("serve", *command)) as running:
             assert np.sum(over_rest(running.http, MODELS[0])) == pytest.approx(1, abs=1e-4)
+            code = "import pathlib; print(*pathlib.Path('/var/cache/underway').rglob('1'))"
+            assert running.python(code).count(f"/{MODELS[0]}/1") == 1
 
 
 def test_the_gateway_has_what_each_kind_of_store_needs(container):

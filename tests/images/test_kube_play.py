@@ -24,11 +24,13 @@ from tests.images.engine import (
     ENGINE,
     IMAGE,
     MODELS,
-    built,
+    SERVERS,
     engine,
     free_ports,
+    modest,
     over_grpc,
     over_rest,
+    takes,
     wait_until_ready,
 )
 
@@ -36,7 +38,7 @@ TOOLS = ("podman", "catatonit", "iptables")
 """kube play, the pod's first process, and its network."""
 
 pytestmark = [
-    *built,
+    *takes(*SERVERS),
     pytest.mark.skipif(ENGINE[0] != "podman", reason="`kube play` is podman's"),
     pytest.mark.skipif(not all(map(shutil.which, TOOLS)), reason=f"it takes {', '.join(TOOLS)}"),
     pytest.mark.skipif(not PYTHON.exists(), reason="the Helm engine is not installed"),
@@ -106,13 +108,11 @@ def for_podman(deployment: Document) -> Document:
 @pytest.fixture(scope="module")
 def pod(models, tmp_path_factory) -> Iterator[Pod]:
     folder, ports = tmp_path_factory.mktemp("kube"), free_ports()
-    manifest, limits = folder / "deployment.yaml", folder / "containers.conf"
+    manifest = folder / "deployment.yaml"
     deployment = rendered(models, ports)
     manifest.write_text(yaml.safe_dump(for_podman(deployment)))
-    # There is no flag for them, and podman's own may be above what this machine allows.
-    limits.write_text('[containers]\ndefault_ulimits = ["nofile=10000:10000", "nproc=4096:4096"]\n')
     try:
-        engine("kube", "play", str(manifest), environment={"CONTAINERS_CONF": str(limits)})
+        engine("kube", "play", str(manifest), environment=modest(folder))
         running = Pod(deployment, f"{deployment['metadata']['name']}-pod-0-underway", *ports)
         wait_until_ready(running.container)
         yield running
