@@ -127,7 +127,8 @@ def bodies(model: str) -> Bodies:
 async def serve(folder: Path) -> None:
     """Serve both protocols on free ports until cancelled."""
     data, limits = Mirror(), FrontendLimits()
-    rest = HttpServer(create_app(data, NO_CONTROL, limits), "127.0.0.1", 0, Closing(grace=1))
+    app = create_app(data, NO_CONTROL, limits)
+    rest = HttpServer(app, "127.0.0.1", 0, Closing(grace=1), door=app.door)
     await rest.start()
     frontend = GrpcFrontend([OpenInferenceServicer(data, NO_CONTROL, limits)], data, limits)
     port = await frontend.start("127.0.0.1", 0)

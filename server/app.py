@@ -1,4 +1,8 @@
-"""The only place that builds things: starts the gateway bottom up and stops it top down."""
+"""Runs a gateway from its start to its end.
+
+What it is made of takes long to import, and so do the frameworks. So their processes are started
+first, to import theirs while this one imports its own.
+"""
 
 from __future__ import annotations
 
@@ -6,276 +10,23 @@ import asyncio
 import gc
 import os
 import signal
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from importlib.metadata import version
-from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-import structlog
-from starlette.types import ASGIApp
-
-from server.admission import AdmissionBounds
-from server.config import ConfigError, FrontendKind, ModelControl, Settings
-from server.console.routes import MAX_BYTES, About, console_routes
-from server.controlplane import ServingControlPlane
-from server.cpus import available_cpus, frontends_for
-from server.dataplane import ServingDataPlane
-from server.errors import InvalidArgument
-from server.frontend_fleet import FrontendsOutside
-from server.frontend_inside import FrontendInside, listen
-from server.frontends.admin import create_admin_app
-from server.frontends.closing import Closing
-from server.frontends.http_server import HttpServer
-from server.frontends.operator_guard import OperatorGuard
-from server.lifecycle.history import History
-from server.lifecycle.loading import Loader, Supplied
-from server.lifecycle.manager import LifecycleManager
-from server.lifecycle.observation import Observation
-from server.loop_watch import LoopWatch
-from server.model_config import batching_defaults, reload_folders, served_set
-from server.probes import GatewayProbes
-from server.profiling import ProfileTaker
-from server.replacing import Replacing
-from server.repository.background import in_background
-from server.repository.errors import RepositoryError
-from server.repository.listing import RepositoryListing
-from server.repository.watcher import RepositoryWatcher
-from server.routing.messages import Bounds, Welcome
-from server.routing.publisher import Publisher
+from server.config import ModelControl, Settings
+from server.repository.glance import runtimes_at_a_glance
 from server.stopping import Stopping
-from server.stores import open_repositories
-from server.supply import Supply
-from server.switches import Switches
-from server.telemetry.compat import MetricsCompat
-from server.telemetry.lag import LagMeter
-from server.telemetry.log_settings import rules_of
-from server.telemetry.logs import use_log_rules
-from server.telemetry.recorder import Recorders
-from server.workers.pool import PoolLimits, WorkerPool
-from server.workers.supervision import HeartbeatLimits
 from server.workers.zygote import Zygotes
 
-log = structlog.get_logger()
+if TYPE_CHECKING:
+    from server.gateway import Addresses, Gateway
 
 IMPORT_TIMEOUT = 120.0
-STOP_GRACE = 10.0
-HEARTBEAT = 1.0
-CONTROL_SLACK = 60.0
-"""Seconds a load or unload call gets beyond the load and the drain it may have to wait for."""
-BREATH = 0.02
-"""Seconds between the steps of a swap. Each step is a burst of work that requests have to wait out
-where CPUs are few; after a pause they wait for one burst at a time, not for all of them."""
-
-LINGER = 1.0
-"""Seconds in which, at the stop, idle connections still take up a request and answer it with the
-word that it was the last. Without a drain delay there is none: nobody waits for anything then."""
-
-START_LOOKS = 5
-"""Looks at the repositories before the start goes on without what is still being written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Where the server listens, ports as really bound."""
-
-    host: str
-    http_port: int
-    grpc_port: int
-    metrics_port: int
-
-
-class Frontends(Protocol):
-    """All that answers clients, in this process or in others.
-
-    `data` answers in this process, whatever the others do.
-    """
-
-    data: ServingDataPlane
-
-    @property
-    def are_listening(self) -> bool:
-        """True while clients can come in."""
-
-    async def start(self) -> tuple[int, int]:
-        """Listen; the REST and the gRPC port. Raises ConfigError."""
-
-    def stop_admitting(self) -> None:
-        """Be not ready from here on."""
-
-    async def stop(self) -> None:
-        """Take no more requests and finish those in flight."""
-
-
-class Gateway:
-    """The parts of one running server, in the order they start."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        bounds = _bounds(settings)
-        observation = Observation(bounds, settings.max_in_flight, settings.metrics_compat)
-        recorders, meter = observation.recorders, observation.meter
-        self._publisher = Publisher(recorders.add)
-        self._lag = LagMeter(recorders.late)
-        served = served_set(settings)
-        roots, self._cache = open_repositories(settings, observation.repositories)
-        self._supply = Supply(
-            roots, available_cpus(), settings.quiet_period, meter,
-            served=served, batching=batching_defaults(settings),
-            repositories=observation.repositories,
-        )  # fmt: skip
-        self._zygotes = Zygotes(settings.runtime_pythons, IMPORT_TIMEOUT)
-        pool_limits = _pool_limits(settings)
-
-        def make_pool(supplied: Supplied) -> WorkerPool:
-            return WorkerPool(
-                supplied.spec, supplied.devices, self._zygotes, pool_limits,
-                lambda: in_background(supplied.unchanged, "look-again"),
-                lambda reason: recorders.restarted(
-                    supplied.spec.model, supplied.spec.version, reason
-                ),
-            )  # fmt: skip
-
-        history = History(meter)
-        self._manager = LifecycleManager(
-            Loader(self._supply.find, make_pool, recorders, breath=BREATH),
-            history,
-            self._publisher,
-            drain_timeout=settings.drain_timeout,
-            load_retries=settings.load_retries,
-            retry_first=settings.load_retry_delay,
-            breath=BREATH,
-        )
-        polls = settings.model_control is ModelControl.POLL
-        self._watcher = RepositoryWatcher(
-            self._supply.scan,
-            self._take_up,
-            settings.poll_interval if polls else 0,
-            _watched(settings),
-        )
-        replacing = None
-        if served is not None:
-            replacing = Replacing(
-                served, self._supply, self._manager, self._watcher.rescan, self._publisher,
-                folders=reload_folders(settings, served.models), timeout=settings.load_timeout,
-                labels_may_wait=settings.allow_labels_of_unavailable_versions,
-            )  # fmt: skip
-        switches = Switches(
-            self._publisher, rules_of(settings.log_level), use_log_rules, tracing=settings.tracing
-        )
-        control = ServingControlPlane(
-            self._manager, self._supply, history, settings.model_control, self._watcher.rescan,
-            self._publisher, observation, switches,
-            ProfileTaker(self._manager.find, pool_limits.max_message_bytes), replacing,
-        )  # fmt: skip
-        self._frontends = _make_frontends(settings, self._publisher, control, recorders)
-        self._probes = GatewayProbes(
-            self._manager.models,
-            settings.required_models,
-            lambda: self._frontends.are_listening,
-            self._publisher.in_force,
-        )
-        self._loop_watch = LoopWatch(settings.silence_timeout)
-        operators = _operators_app(settings, self._frontends.data, control, self._probes)
-        self._metrics = listen(
-            "metrics-port", settings.metrics_port,
-            lambda: HttpServer(
-                operators, settings.host, settings.metrics_port, Closing(grace=1.0)
-            ),
-        )  # fmt: skip
-
-    async def start(self) -> Addresses:
-        """Listen, and begin to load what the repositories hold."""
-        self._loop_watch.start()
-        self._lag.start()
-        await self._metrics.start()
-        # Side by side: frontends of their own take a moment to start, and so do models.
-        listening = asyncio.ensure_future(self._listen())
-        following = asyncio.ensure_future(self._follow_repositories())
-        try:
-            await asyncio.gather(listening, following)
-        finally:
-            listening.cancel()
-            following.cancel()
-        return listening.result()
-
-    async def settle(self) -> None:
-        """Wait until every model found at the start is READY or FAILED."""
-        await self._manager.settled()
-        self._publisher.started()
-        await self._publisher.applied()
-        self._probes.started()
-        states = [v.state.value for v in self._manager.versions()]
-        log.info("all models settled", ready=states.count("READY"), failed=states.count("FAILED"))
-
-    async def _listen(self) -> Addresses:
-        http_port, grpc_port = await self._frontends.start()
-        addresses = Addresses(self._settings.host, http_port, grpc_port, self._metrics.port)
-        log.info("listening", host=addresses.host, rest=addresses.http_port, grpc=grpc_port,
-                 metrics=addresses.metrics_port)  # fmt: skip
-        return addresses
-
-    async def _follow_repositories(self) -> None:
-        """Take up what is there now, and under `poll` whatever comes."""
-        for _ in range(START_LOOKS):
-            try:
-                listing = await in_background(self._supply.scan, "repository-scan")
-            except RepositoryError as error:
-                raise ConfigError(f"model-repository: {error.reason}") from None
-            self._take_up(listing)
-            if listing.due is None:
-                break
-            # Something was written a moment ago: ready shall mean that it is served too.
-            await asyncio.sleep(max(0.0, listing.due - time.time()) + 0.05)
-        if self._settings.model_control is ModelControl.EXPLICIT:
-            self._load_named()
-        if self._settings.model_control is not ModelControl.NONE or self._settings.has_model_config:
-            # Under `none` it looks only when a call replaces the models.
-            self._watcher.start()
-
-    def _take_up(self, listing: RepositoryListing) -> None:
-        """What a new look at the repositories leads to."""
-        self._supply.release(self._manager)
-        if self._settings.model_control is ModelControl.EXPLICIT:
-            self._supply.note(listing)
-        else:
-            self._supply.announce(listing, self._manager)
-
-    def _load_named(self) -> None:
-        """Under `explicit`: load what --load-model names."""
-        for name in self._settings.load_models:
-            for one in sorted(self._supply.names()) if name == "*" else [name]:
-                try:
-                    self._supply.offer(one, self._manager, "--load-model")
-                except InvalidArgument as error:
-                    raise ConfigError(f"load-model: {error.message}") from None
-
-    def stop_admitting(self) -> bool:
-        """Be not ready from here on; True where it was ready until now."""
-        was_ready = self._probes.ready()
-        self._probes.stop_admitting()
-        self._frontends.stop_admitting()
-        return was_ready
-
-    async def stop(self) -> None:
-        """Not ready; finish what is in flight; end the workers."""
-        self.stop_admitting()
-        await self._watcher.stop()
-        await self._frontends.stop()
-        await self._manager.stop()
-        await self._zygotes.stop()
-        await self._metrics.stop()
-        self._loop_watch.stop()
-        await self._lag.stop()
-        if self._cache is not None:
-            self._cache.close()
-        log.info("stopped")
 
 
 async def serve(settings: Settings, on_settled: Callable[[Addresses], None] | None = None) -> None:
     """Run a gateway until SIGTERM or SIGINT; `on_settled` is called once models are loaded."""
-    gateway = Gateway(settings)
+    gateway = await _make(settings)
     # At once: workers end by themselves when their sockets close.
     stopping = Stopping(settings.drain_delay, gateway.stop_admitting, lambda: os._exit(1))
     loop = asyncio.get_running_loop()
@@ -294,6 +45,19 @@ async def serve(settings: Settings, on_settled: Callable[[Addresses], None] | No
         await gateway.stop()
 
 
+async def _make(settings: Settings) -> Gateway:
+    zygotes = Zygotes(settings.runtime_pythons, IMPORT_TIMEOUT)
+    if settings.model_control is not ModelControl.EXPLICIT:
+        await zygotes.begin(runtimes_at_a_glance(settings.model_repositories))
+    try:
+        from server.gateway import Gateway
+
+        return Gateway(settings, zygotes)
+    except BaseException:
+        await zygotes.stop()
+        raise
+
+
 async def _start(gateway: Gateway, on_settled: Callable[[Addresses], None] | None) -> None:
     addresses = await gateway.start()
     await gateway.settle()
@@ -306,73 +70,3 @@ def _set_aside_garbage() -> None:
     """Leave what is there now out of garbage collections, which would stop requests for 30 ms."""
     gc.collect()
     gc.freeze()
-
-
-def _watched(settings: Settings) -> list[Path]:
-    """The folders in which a change is worth a look, beside those of models."""
-    file = settings.model_config_file
-    folders = [where for where in settings.model_repositories if isinstance(where, Path)]
-    return [*folders, *([file.absolute().parent] if file is not None else [])]
-
-
-def _pool_limits(settings: Settings) -> PoolLimits:
-    return PoolLimits(
-        max_in_flight=settings.max_in_flight,
-        # An answer may be larger than its request; frontends refuse what is too large to send.
-        max_message_bytes=settings.max_message_bytes * 2,
-        load_timeout=settings.load_timeout,
-        stop_grace=STOP_GRACE,
-        heartbeat=HeartbeatLimits(HEARTBEAT, settings.silence_timeout, settings.busy_timeout),
-    )
-
-
-def _bounds(settings: Settings) -> AdmissionBounds:
-    return AdmissionBounds(
-        settings.max_in_flight_rows, settings.max_in_flight_bytes,
-        settings.max_model_in_flight_rows, settings.max_model_in_flight_bytes,
-    )  # fmt: skip
-
-
-def _operators_app(
-    settings: Settings, data: ServingDataPlane, control: ServingControlPlane, probes: GatewayProbes
-) -> ASGIApp:
-    """What answers on the metrics port: operators' routes and their console."""
-    about = About(
-        version("underway"), settings.model_control, settings.server_timing,
-        min(MAX_BYTES, settings.max_message_bytes),
-    )  # fmt: skip
-    app = create_admin_app(control, probes, console_routes(data, control, about))
-    return OperatorGuard(app, settings.host)
-
-
-def _make_frontends(
-    settings: Settings, publisher: Publisher, control: ServingControlPlane, recorders: Recorders
-) -> Frontends:
-    """One frontend in Python lives in this process; others each have their own."""
-    count = settings.frontends or frontends_for(available_cpus())
-    bounds = _bounds(settings).share(count)
-    welcome = Welcome(
-        number=0,
-        host=settings.host,
-        http_port=settings.http_port,
-        grpc_port=settings.grpc_port,
-        max_message_bytes=settings.max_message_bytes,
-        server_version=version("underway"),
-        drain_timeout=settings.drain_timeout,
-        worker_in_flight=max(1, settings.max_in_flight // count),
-        bounds=Bounds(bounds.rows, bounds.bytes, bounds.model_rows, bounds.model_bytes),
-        load_timeout=settings.load_timeout + settings.drain_timeout + CONTROL_SLACK,
-        server_timing=settings.server_timing,
-        tf_serving_metrics=MetricsCompat.TF_SERVING in settings.metrics_compat,
-        log_level=settings.log_level,
-        log_format=settings.log_format,
-        required=settings.required_models,
-        max_connection_age=settings.max_connection_age,
-        linger=min(LINGER, settings.drain_delay),
-        frontends=count,
-        tracing=settings.tracing,
-        access_log_rate=settings.access_log_rate,
-    )
-    if count == 1 and settings.frontend is FrontendKind.PYTHON:
-        return FrontendInside(settings, welcome, publisher, control)
-    return FrontendsOutside(settings, count, welcome, publisher, control, recorders)

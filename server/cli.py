@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -22,6 +22,9 @@ from server.repository.store_url import StoreUrl, parse_location
 from server.telemetry.compat import MetricsCompat
 from server.telemetry.logs import FORMATS, LEVELS
 from server.telemetry.observers import can_trace, endpoint_variable
+
+if TYPE_CHECKING:
+    from server.gateway import Addresses
 
 SERVE_SETTINGS = (
     "model_repository", "host", "http_port", "grpc_port", "metrics_port", "max_message_bytes",
@@ -271,7 +274,7 @@ def _run(settings: Settings, demo_repository: Path | None = None) -> None:
     # Imported here, so that --help and `models` answer at once.
     import uvloop
 
-    from server.app import Addresses, serve
+    from server.app import serve
     from server.demo_hint import print_hint
     from server.memory import keep_freed_memory
     from server.telemetry.logs import configure_logs

@@ -30,6 +30,8 @@ encode        written in the client's form, compressed where asked
 """
 
 
+Shares = tuple[int, int, int, int, int, int, int, int]
+
 TRAVEL_NS = 50_000_000
 """A gRPC client whose deadline passes cancels the call, and counts it as late. For the server that
 is a moment before the deadline, which began to run when the call had arrived.
@@ -72,9 +74,9 @@ class Exchange:
     """
 
     __slots__ = (
-        "answering", "began_ns", "bytes_in", "bytes_out", "deadline_ns", "ended", "ended_ns",
-        "model", "observer", "protocol", "received_ns", "rejected", "request_id", "rows", "sent_ns",
-        "timings", "trace", "trace_id", "version",
+        "_shares", "answering", "began_ns", "bytes_in", "bytes_out", "deadline_ns", "ended",
+        "ended_ns", "model", "observer", "protocol", "received_ns", "rejected", "request_id",
+        "rows", "sent_ns", "timings", "trace", "trace_id", "version",
     )  # fmt: skip
 
     def __init__(
@@ -100,6 +102,7 @@ class Exchange:
         self.answering = 0
         self.trace: Trace | None = None
         self.trace_id = ""
+        self._shares: Shares | None = None
 
     def arrived(self, size: int) -> None:
         """All `size` bytes of the request are here: only from now on it is the server's time."""
@@ -110,14 +113,20 @@ class Exchange:
         """The answer is ready to be sent, in `size` bytes."""
         self.bytes_out = size
         self.ended_ns = time.monotonic_ns()
+        self._shares = None
 
     @property
     def total_ns(self) -> int:
         """The whole of it, once it is encoded."""
         return self.ended_ns - self.began_ns
 
-    def stages(self) -> tuple[int, int, int, int, int, int, int, int]:
+    def stages(self) -> Shares:
         """How long each of STAGES took, for what is answered and encoded."""
+        if self._shares is None:
+            self._shares = self._divided()
+        return self._shares
+
+    def _divided(self) -> Shares:
         t = self.timings
         sent, received = self.sent_ns, self.received_ns
         inside = t.queue_ns + t.compute_input_ns + t.compute_infer_ns + t.compute_output_ns

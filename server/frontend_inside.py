@@ -37,7 +37,9 @@ class FrontendInside:
         rest = create_app(self.data, control, limits)
         self._rest = listen(
             "http-port", settings.http_port,
-            lambda: HttpServer(rest, settings.host, settings.http_port, closing),
+            lambda: HttpServer(
+                rest, settings.host, settings.http_port, closing, door=rest.door
+            ),
         )  # fmt: skip
         servicers = all_servicers(self.data, control, limits)
         self._grpc = GrpcFrontend(servicers, self.data, limits, closing=closing)

@@ -48,10 +48,8 @@ async def _serve(client: GatewayClient) -> None:
     structlog.contextvars.bind_contextvars(frontend=welcome.number)
     limits = limits_of(welcome)
     closing = Closing(welcome.max_connection_age, welcome.drain_timeout, welcome.linger)
-    rest = HttpServer(
-        create_app(client.data, client.control, limits),
-        welcome.host, welcome.http_port, closing, reuse_port=True,
-    )  # fmt: skip
+    app = create_app(client.data, client.control, limits)
+    rest = HttpServer(app, welcome.host, welcome.http_port, closing, door=app.door, reuse_port=True)
     servicers = all_servicers(client.data, client.control, limits)
     grpc = GrpcFrontend(servicers, client.data, limits, closing=closing, reuse_port=True)
     await rest.start()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from runtimes.contract.messages import Timings
+from runtimes.contract.record import record
 from runtimes.contract.tensor import (
     DYNAMIC,
     MAX_ELEMENTS,
@@ -24,7 +25,7 @@ from server.errors import InvalidArgument
 ParameterValue = bool | int | float | str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class InferenceRequest:
     """What a client asks, protocol left behind.
 
@@ -44,7 +45,7 @@ class InferenceRequest:
     signature: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class InferenceResponse:
     """The answer: `outputs` in the order the request named them."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from runtimes.batching.padding import Stretch, up_to
 from runtimes.contract.messages import HIGH_PRIORITY, Infer
+from runtimes.contract.record import record
 from runtimes.contract.tensor import Tensor
 
 BatchKey = tuple[object, ...]
@@ -16,7 +17,7 @@ HEAD_START_NS = 100_000_000
 none of them, and none of them waits for ever, however many of high priority come."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Waiting:
     """A request in the queue: `rows` it adds to a batch, `key` it must share with its batch.
 
@@ -48,7 +49,7 @@ class Limits:
     batched: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Decision:
     """Run the requests at `take` (indices, in order), or wait until `wait_until_ns`."""
 

@@ -6,17 +6,18 @@ import threading
 import time
 from bisect import insort_right
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from operator import attrgetter
 
 from runtimes.batching.decide import Limits, Waiting, expired, next_batch, too_full, waiting
 from runtimes.contract.messages import Infer
+from runtimes.contract.record import record
 
 _TURN = attrgetter("turn_ns")
 _FOR_EVER_NS = 2**62
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Batch:
     """What leaves the queue: `entries` to run together, in order, and the `late`, not to be run.
 

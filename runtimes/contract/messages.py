@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from runtimes.contract.codes import Code
+from runtimes.contract.record import record
 from runtimes.contract.tensor import Buffer, NamedSignature, Signature, Tensor, TensorSpec
 
 OptionValue = str | int | float | bool
@@ -119,7 +120,7 @@ class Load:
     spec: ModelSpec
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Infer:
     """Compute `outputs` (empty means all) from `inputs`; answered by Result or Failed.
 
@@ -227,7 +228,7 @@ class LoadFailed:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Timings:
     """Where a request's time in the worker went, in nanoseconds, and how many rows it ran with.
 
@@ -248,7 +249,7 @@ class Timings:
     arrived_ns: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Result:
     """The answer to request `id`."""
 

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from runtimes.contract.record import record
+
 Buffer = bytes | bytearray | memoryview
 
 MAX_RANK = 16
@@ -62,7 +64,7 @@ ITEM_SIZE: dict[Datatype, int] = {
 """Bytes per element; BYTES is absent because its elements vary."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Tensor:
     """One named tensor; `data` is the raw little-endian, row-major buffer."""
 

@@ -5,13 +5,13 @@ cost several times what an inference costs here.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from runtimes.contract.record import record
 from runtimes.contract.tensor import Buffer
 from server.errors import ServingError, TooLarge
 from server.frontends.body import receive_body
@@ -28,7 +28,7 @@ JSON_TYPE = (b"content-type", b"application/json")
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DirectAnswer:
     """A 200: its body in `parts`, `size` bytes in all, and its headers without Content-Length."""
 

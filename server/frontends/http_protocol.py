@@ -4,7 +4,7 @@ requests that are read before those in front of them are answered, and a connect
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sized
+from collections.abc import Sequence, Sized
 from http import HTTPStatus
 from typing import cast
 
@@ -13,8 +13,12 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from runtimes.contract.tensor import Buffer
 from server.frontends.closing import Closing
 from server.frontends.one_write import OneWrite
+from server.frontends.whole_request import WholeCycle, WholeDoor, body_size
+
+Cycle = RequestResponseCycle | WholeCycle
 
 MAX_HEAD_BYTES = 64 * 2**10
 """Most bytes of request line and headers, of trailers, or of chunk extensions. What arrives in the
@@ -43,13 +47,18 @@ class BoundedProtocol(HttpToolsProtocol):
     closing = Closing()
     """When a connection ends; of all connections of one server."""
 
+    door: WholeDoor | None = None
+    """Takes requests past uvicorn's cycle, where there is one."""
+
     _ends_at = float("inf")
     _leaving = False
     _progress = False
     _barren_bytes = 0
     _head_begun = False
     _head_timer: asyncio.TimerHandle | None = None
-    _served: RequestResponseCycle | None = None
+    _served: Cycle | None = None
+    _idle_from = 0.0
+    _idle_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock of the first head."""
@@ -62,8 +71,12 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clock, and let the request being answered know that its client is gone."""
         self._disarm()
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
         # uvicorn tells the latest request only, which may be waiting for this one.
-        if self._served is not None and not self._served.response_complete:
+        if isinstance(self._served, WholeCycle):
+            self._served.gone()
+        elif self._served is not None and not self._served.response_complete:
             self._served.disconnected = True
             self._served.message_event.set()
         super().connection_lost(exc)
@@ -103,21 +116,32 @@ class BoundedProtocol(HttpToolsProtocol):
     # ---- called by the parser ------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        """The first byte of a head."""
+        """The first byte of a head; the scope is made when it is known that it is needed."""
         self._head_begun = True
-        super().on_message_begin()
+        self.url, self.headers, self.expect_100_continue = b"", [], False
 
     def on_headers_complete(self) -> None:
         """The head is there."""
         self._progress, self._head_begun = True, False
         self._disarm()
+        whole = self._whole()
+        if whole is not None:
+            # Begun when its body is there, which the parser lets nothing else come before.
+            self.cycle = cast(RequestResponseCycle, whole)
+            return
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers += headers
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Some of the body is there."""
         self._progress = True
         cycle = self.cycle
-        if cycle.body:
+        if isinstance(cast(Cycle, cycle), WholeCycle):
+            cycle.body += body
+        elif cycle.body:
             if type(cast(object, cycle.body)) is bytes:
                 cycle.body = bytearray(cycle.body)
             super().on_body(body)
@@ -129,14 +153,83 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """All of the request is there."""
         self._progress = True
-        super().on_message_complete()
+        cycle = self.cycle
+        if not isinstance(cast(Cycle, cycle), WholeCycle):
+            super().on_message_complete()
+        elif self._served is None or self._served.response_complete:
+            self._start_asgi_task(cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, self.app))
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, or begin to count how long there is none.
+
+        As uvicorn's, which makes a timer for each answer where here one goes on.
+        """
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+            return
+        self._idle_from = self.loop.time()
+        if self._idle_timer is None:
+            self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._idle)
+
+    # ---- called by a WholeCycle ----------------------------------------------------------------
+
+    @property
+    def is_full(self) -> bool:
+        """True while what is written waits to be taken up."""
+        return self.flow.write_paused
+
+    async def writable(self) -> None:
+        """Return once it is."""
+        await self.flow.drain()
+
+    def write_whole(self, buffers: Sequence[Buffer]) -> None:
+        """Write an answer after all that was written before it."""
+        cast(OneWrite, self.transport).write_whole(buffers)
+
+    def end(self, *, keep: bool) -> None:
+        """The answer is written."""
+        if not keep:
+            self.transport.close()
+        self.on_response_complete()
+
+    def forget(self, cycle: WholeCycle) -> None:
+        """Its task is ending; each would hold the other."""
+        if cycle.task is not None:
+            self.tasks.discard(cycle.task)
+            cycle.task = None
+
+    def _whole(self) -> WholeCycle | None:
+        """The request whose head is there, if it may go past uvicorn's cycle."""
+        parser = self.parser
+        if self.door is None or parser.get_method() != b"POST" or parser.should_upgrade():
+            return None
+        answering = self.door.whole(self.url)
+        # Of a header given twice the first counts, as with the framework.
+        headers = dict(reversed(self.headers))
+        if answering is None or parser.get_http_version() != "1.1" or body_size(headers) is None:
+            return None
+        fields, keep = self.server_state.default_headers, parser.should_keep_alive()
+        return WholeCycle(answering, headers, self, fields, keep_alive=keep)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._served = cycle
         if self._leaving or self.loop.time() >= self._ends_at:
             # What was read behind it is answered first: a client may not send it twice.
             cycle.keep_alive &= bool(self.pipeline)
-        super()._start_asgi_task(cycle, app)
+        whole = cast(Cycle, cycle)
+        if not isinstance(whole, WholeCycle):
+            super()._start_asgi_task(cycle, app)
+            return
+        whole.task = self.loop.create_task(whole.run())
+        self.tasks.add(whole.task)
 
     # ---- refusing ------------------------------------------------------------------------------
 
@@ -161,8 +254,19 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self._answering() and not self._head_begun:
             self.transport.close()
 
+    def _idle(self) -> None:
+        self._idle_timer = None
+        if self._head_begun or self._answering():
+            return  # counting begins again with the next answer
+        left = self._idle_from + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._idle_timer = self.loop.call_later(left, self._idle)
+        elif not self.transport.is_closing():
+            self.transport.close()
+
     def _answering(self) -> bool:
-        return self._served is not None and not self._served.response_complete
+        # The latest request is the last to be answered; the body of one may still be coming.
+        return self.cycle is not None and not self.cycle.response_complete
 
     def _refuse(self, status: HTTPStatus, text: str) -> None:
         """Answer and close; only close where another answer has begun."""

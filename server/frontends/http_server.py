@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from server.frontends.closing import Closing
 from server.frontends.http_protocol import BoundedProtocol
+from server.frontends.whole_request import WholeDoor
 
 KEEP_ALIVE_S = 75
 """How long a connection may lie idle: longer than the 60 s after which most proxies and client
@@ -33,16 +34,23 @@ class HttpServer:
     """Listens from `start` to `stop`; when it stops, requests in flight get the grace to finish."""
 
     def __init__(
-        self, app: ASGIApp, host: str, port: int, closing: Closing, *, reuse_port: bool = False
+        self,
+        app: ASGIApp,
+        host: str,
+        port: int,
+        closing: Closing,
+        *,
+        door: WholeDoor | None = None,
+        reuse_port: bool = False,
     ) -> None:
         """Bind to `port`; several processes may share it only with `reuse_port`. OSError when it
-        is taken.
+        is taken. `door` takes small requests past the framework and the server.
         """
         self._socket = _bind(host, port, reuse_port)
         self._server = _Server(
             uvicorn.Config(
                 cast(Any, app),  # uvicorn and Starlette spell the same ASGI types apart
-                http=_protocol(closing),
+                http=_protocol(closing, door),
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -80,11 +88,12 @@ class HttpServer:
         self._socket.close()
 
 
-def _protocol(rules: Closing) -> type[BoundedProtocol]:
+def _protocol(rules: Closing, way: WholeDoor | None) -> type[BoundedProtocol]:
     """The protocol of one server; uvicorn makes one object of it for each connection."""
 
     class Protocol(BoundedProtocol):
         closing = rules
+        door = way
 
     return Protocol
 

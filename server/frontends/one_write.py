@@ -6,7 +6,9 @@ uvicorn writes them apart, and each write to a socket costs about as much as par
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+from runtimes.contract.tensor import Buffer
 
 _HEAD = b"HTTP/1.1 "
 
@@ -45,6 +47,12 @@ class OneWrite(asyncio.WriteTransport):
                 self._flushing = self._call_soon(self._flush)
         else:
             self._inner.write(data)
+
+    def write_whole(self, buffers: Sequence[Buffer]) -> None:
+        """Write an answer, head and all, after what is held; nothing of it is kept."""
+        self._write_held()
+        # A transport may keep what it cannot send at once, and `buffers` are views of others'.
+        self._inner.write(b"".join(buffers))
 
     def close(self) -> None:
         """Write what is held, then close."""

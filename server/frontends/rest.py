@@ -27,10 +27,11 @@ _DESCRIPTION = (
 
 class RestApp(FastAPI):
     """FastAPI with doors of their own for what must be fast, whose OpenAPI page carries the schemas
-    that the endpoints' descriptions refer to.
+    that the endpoints' descriptions refer to. `door` is the one that a server may use by itself.
     """
 
     def __init__(self, infer: InferDoor, tf_serving: TfServingDoor, version: str) -> None:
+        self.door = infer
         super().__init__(
             title="Underway",
             version=version,
@@ -41,14 +42,13 @@ class RestApp(FastAPI):
             # A path with a slash too many is unknown, not somewhere else.
             redirect_slashes=False,
         )
-        self._infer = infer
         self._tf_serving = tf_serving
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        target = self._infer.target(scope)
+        target = self.door.target(scope)
         if target is not None:
-            await self._infer.serve(target, scope, receive, send)
+            await self.door.serve(target, scope, receive, send)
         elif self._tf_serving.takes(scope):
             await self._tf_serving.serve(scope, receive, send)
         else:
@@ -62,7 +62,7 @@ class RestApp(FastAPI):
         return super().openapi()
 
 
-def create_app(data: DataPlane, control: ControlPlane, limits: FrontendLimits) -> FastAPI:
+def create_app(data: DataPlane, control: ControlPlane, limits: FrontendLimits) -> RestApp:
     """The app that answers from `data` and `control`; hand it to any ASGI server."""
     infer = InferDoor(InferEndpoint(data, limits))
     tf_serving = TfServingDoor(RestCalls(data, control, limits))

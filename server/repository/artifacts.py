@@ -18,13 +18,13 @@ RUNTIMES = (ECHO, ONNX, SAVEDMODEL, TORCHSCRIPT)
 
 _SAVED_MODEL_FILE = "saved_model.pb"
 _SAVED_MODEL_FOLDER = "model.savedmodel"
-_RUNTIME_OF = {
+RUNTIME_OF = {
     "model.onnx": ONNX,
     "model.pt": TORCHSCRIPT,
     _SAVED_MODEL_FILE: SAVEDMODEL,
     f"{_SAVED_MODEL_FOLDER}/{_SAVED_MODEL_FILE}": SAVEDMODEL,
 }
-MARKERS = tuple(_RUNTIME_OF)
+MARKERS = tuple(RUNTIME_OF)
 """The names by which an artifact is recognised, relative to its version folder."""
 
 _BY_SUFFIX = {".onnx": ONNX, ".pt": TORCHSCRIPT, ".pth": TORCHSCRIPT, ".pb": SAVEDMODEL}
@@ -73,7 +73,7 @@ def _artifact(root: Path, version_folder: Path, label: str, settings: ModelSetti
     else:
         found = [
             _Found(marker, runtime, _opened(version_folder, marker, runtime))
-            for marker, runtime in _RUNTIME_OF.items()
+            for marker, runtime in RUNTIME_OF.items()
             if (version_folder / marker).is_file()
         ]
     chosen = _only(found, settings.runtime, label)

@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import structlog
@@ -77,6 +77,12 @@ class Zygote:
             os.close(log_fd)
         return pid, ours
 
+    async def begin(self) -> None:
+        """Start the process without waiting for its imports. Raises Unavailable."""
+        async with self._starting:
+            if self._control is None:
+                await self._start()
+
     async def stop(self) -> None:
         """Close the control socket, which ends the zygote; kill it if it does not go."""
         self._drop()
@@ -111,9 +117,7 @@ class Zygote:
             self._forks.pop(key, None)
 
     async def _ensure_started(self) -> None:
-        async with self._starting:
-            if self._control is None:
-                await self._start()
+        await self.begin()
         if self._imported is not None:
             await asyncio.shield(self._imported)
 
@@ -239,6 +243,11 @@ class Zygotes:
             python = self._pythons.get(runtime, sys.executable)
             self._zygotes[runtime] = Zygote(runtime, python, self._import_timeout)
         return self._zygotes[runtime]
+
+    async def begin(self, runtimes: Iterable[str]) -> None:
+        """Start those of `runtimes`; one that cannot be started is tried again when it is asked."""
+        starting = [self.of(runtime).begin() for runtime in runtimes]
+        await asyncio.gather(*starting, return_exceptions=True)
 
     async def stop(self) -> None:
         """Stop all of them."""

@@ -232,7 +232,7 @@ def test_thousands_of_connections_are_answered(at):
 
 
 def test_sigterm_finishes_what_is_in_flight_and_sends_clients_away(tmp_path):
-    add_echo(tmp_path, "slow", options={"delay_ms": 700})
+    add_echo(tmp_path, "slow", options={"delay_ms": 2500})
     with serving(tmp_path, arguments=ENVOY) as server, h2.Connection(server) as connection:
         connection.call(1, INFER, _message("slow"))
         url = f"{server.url}/v2/models/slow/infer"

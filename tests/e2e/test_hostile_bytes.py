@@ -24,9 +24,8 @@ from tests.harness.hostile import (
 )
 
 GOOD = infer({"inputs": [INPUT]})
-SLOW = infer(
-    {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}]}, "slow"
-)
+PAIR = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}]}
+SLOW, SLOWER = infer(PAIR, "slow"), infer(PAIR, "slower")
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 CHUNKED = request("POST", "/v2/models/digits-onnx/infer", Transfer_Encoding="chunked").replace(
     b"Content-Length: 0\r\n", b""
@@ -227,10 +226,10 @@ def test_a_flood_of_pipelined_requests_of_a_client_that_never_reads_is_forgotten
 def test_a_client_that_leaves_while_its_answer_is_computed_is_forgotten(server, close):
     for _ in range(3):
         sock = connect(server.http_port)
-        sock.sendall(SLOW)
-        until(lambda: server.server.in_flight("slow") > 0)
+        sock.sendall(SLOWER)
+        until(lambda: server.server.in_flight("slower") > 0)
         close(sock)
-        until(lambda: server.server.in_flight("slow") == 0)
+        until(lambda: server.server.in_flight("slower") == 0)
 
 
 def test_many_idle_connections_leave_the_good_ones_alone(server):

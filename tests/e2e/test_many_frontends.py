@@ -321,7 +321,7 @@ def psutil_stopped(process: psutil.Process) -> Iterator[None]:
 
 @BOTH_KINDS
 def test_sigterm_finishes_what_is_in_flight_in_every_frontend(tmp_path, kind):
-    add_echo(tmp_path, "slow", options={"delay_ms": 600})
+    add_echo(tmp_path, "slow", options={"delay_ms": 1000})
     with (
         serving(tmp_path, arguments=(*TWO, "--frontend", kind)) as server,
         Sockets(server) as sockets,

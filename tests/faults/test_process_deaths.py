@@ -75,7 +75,7 @@ def test_a_killed_gateway_leaves_no_process_behind(two_models):
 
 
 def test_sigterm_finishes_what_is_in_flight_and_exits_with_0(tmp_path):
-    add_echo(tmp_path, "slow", options={"delay_ms": 700})
+    add_echo(tmp_path, "slow", options={"delay_ms": 2500})
     with serving(tmp_path) as server:
         family = psutil.Process(server.process.pid).children(recursive=True)
         answers: list[httpx.Response] = []
@@ -158,7 +158,7 @@ def test_a_runtime_runs_from_an_environment_without_the_servers_dependencies(
 
 
 def test_a_signal_to_the_whole_process_group_still_finishes_what_is_in_flight(tmp_path):
-    add_echo(tmp_path, "slow", options={"delay_ms": 700})
+    add_echo(tmp_path, "slow", options={"delay_ms": 4000})
     with serving(tmp_path) as server:
         answers: list[httpx.Response] = []
         waiting = threading.Thread(target=lambda: answers.append(infer(server, "slow")))

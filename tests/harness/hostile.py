@@ -167,6 +167,7 @@ def write_repository(root: Path, demo_repository: Path) -> None:
     (root / "growing/1").mkdir(parents=True)
     (root / "growing/1/model.onnx").write_bytes(growing())
     add_echo(root, "slow", options={"delay_ms": 300})
+    add_echo(root, "slower", options={"delay_ms": 3000})
     add_echo(root, "broken", options={"fail_load": "told to"})
 
 

@@ -1,4 +1,5 @@
-"""The inference routes as plain ASGI, answered before the web framework sees them.
+"""The inference routes as plain ASGI, answered before the web framework sees them, and small
+requests even without ASGI.
 
 The same routes are declared to the framework too, for the OpenAPI page, and lead to the same
 endpoint by the longer way.
@@ -7,8 +8,10 @@ endpoint by the longer way.
 from __future__ import annotations
 
 import re
-from functools import partial
+from functools import lru_cache, partial
+from urllib.parse import unquote
 
+import httptools
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -16,8 +19,11 @@ from starlette.types import Receive, Scope, Send
 from server.frontends import direct
 from server.frontends.open_inference.rest_infer import InferEndpoint
 from server.frontends.open_inference.rest_io import VERSION_PATTERN, model_of, version_in_path
+from server.frontends.whole_request import WholeAnswering
 
 _PATH = re.compile(rf"/v2/models/([^/\n]+)(?:/versions/({VERSION_PATTERN}))?/infer")
+_URLS, _MAX_URL = 512, 512
+"""How many targets are remembered, and how long they may be."""
 
 
 class InferDoor:
@@ -33,11 +39,12 @@ class InferDoor:
         """
         if scope["type"] != "http" or scope["method"] != "POST" or scope.get("root_path"):
             return None
-        found = _PATH.fullmatch(scope["path"])
-        if found is None:
-            return None
-        model, version = found.groups()
-        return model, version_in_path(version) if version else ""
+        return _target(scope["path"])
+
+    def whole(self, url: bytes) -> WholeAnswering | None:
+        """See whole_request.WholeDoor."""
+        target = _target_of_url(url) if len(url) <= _MAX_URL else None
+        return partial(self._endpoint.infer_whole, *target) if target is not None else None
 
     async def serve(
         self, target: tuple[str, str], scope: Scope, receive: Receive, send: Send
@@ -50,3 +57,21 @@ class InferDoor:
         return await direct.by_the_framework(
             partial(self._endpoint.infer, *model_of(request)), request
         )
+
+
+def _target(path: str) -> tuple[str, str] | None:
+    found = _PATH.fullmatch(path)
+    if found is None:
+        return None
+    model, version = found.groups()
+    return model, version_in_path(version) if version else ""
+
+
+@lru_cache(_URLS)
+def _target_of_url(url: bytes) -> tuple[str, str] | None:
+    """The same of a request's target, read as the server reads it for the framework."""
+    try:
+        path = httptools.parse_url(url).path
+    except httptools.HttpParserInvalidURLError:
+        return None
+    return _target(unquote(path.decode())) if path and path.isascii() else None

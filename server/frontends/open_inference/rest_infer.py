@@ -7,6 +7,7 @@ import time
 from starlette.types import Receive
 
 from runtimes.contract.tensor import Buffer
+from server.errors import TooLarge
 from server.exchange import Exchange
 from server.frontends.direct import (
     JSON_TYPE,
@@ -18,7 +19,7 @@ from server.frontends.direct import (
     text_of,
 )
 from server.frontends.disconnect import CancelWhenGone
-from server.frontends.limits import FrontendLimits
+from server.frontends.limits import FrontendLimits, too_large_message
 from server.frontends.off_loop import by_size
 from server.frontends.open_inference.binary_tail import HEADER, json_length
 from server.frontends.open_inference.raw_request import decode_raw
@@ -30,7 +31,7 @@ from server.frontends.open_inference.rest_response import Answer, encode_respons
 from server.frontends.server_timing import HEADER as TIMING
 from server.frontends.server_timing import server_timing
 from server.frontends.trace_context import begun_by_headers, trace_fields
-from server.inference import InferenceRequest
+from server.inference import InferenceRequest, InferenceResponse
 from server.planes import DataPlane
 
 PROTOCOL = "rest"
@@ -56,43 +57,63 @@ class InferEndpoint:
         """
         with self._data.exchange(PROTOCOL, model, version) as exchange:
             begun_by_headers(exchange, headers)
-            answer = await self._answer(exchange, headers, receive)
-            exchange.encoded(answer.size)
-            if self._limits.server_timing:
-                answer.headers.append((TIMING, server_timing(exchange).encode()))
-            answer.headers.extend(trace_fields(exchange))
-            return answer
+            deadline_ns = _deadline_ns(headers)
+            body = await body_of(headers, receive, self._limits.max_message_bytes)
+            asked, form = await self._decode(exchange, headers, body, deadline_ns)
+            with CancelWhenGone(receive, self._limits.disconnect_check_s):
+                response = await self._data.infer(asked, exchange)
+            return await self._told(exchange, asked, form, headers, response)
 
-    async def _answer(
-        self, exchange: Exchange, headers: RawHeaders, receive: Receive
+    async def infer_whole(
+        self, model: str, version: str, headers: RawHeaders, body: Buffer
     ) -> DirectAnswer:
-        limit = self._limits.max_message_bytes
-        deadline_ns = _deadline_ns(headers)
-        body = await body_of(headers, receive, limit)
-        exchange.arrived(len(body))
-        asked, form = await self._decode(exchange.model, exchange.version, headers, body)
-        if deadline_ns:
-            asked = by_deadline(asked, deadline_ns)
-        with CancelWhenGone(receive, self._limits.disconnect_check_s):
+        """The same of a request whose body is here; whoever calls it watches the client."""
+        with self._data.exchange(PROTOCOL, model, version) as exchange:
+            if exchange.observer is not None:
+                begun_by_headers(exchange, headers)
+            if len(body) > self._limits.max_message_bytes:
+                raise TooLarge(too_large_message(self._limits.max_message_bytes))
+            asked, form = await self._decode(exchange, headers, body, _deadline_ns(headers))
             response = await self._data.infer(asked, exchange)
+            return await self._told(exchange, asked, form, headers, response)
+
+    async def _decode(
+        self, exchange: Exchange, headers: RawHeaders, body: Buffer, deadline_ns: int
+    ) -> tuple[InferenceRequest, AnswerForm]:
+        size = len(body)
+        exchange.arrived(size)
+        model, version, given = exchange.model, exchange.version, headers.get(_LENGTH)
+        length = None if given is None else json_length(given.decode("latin-1"), size)
+        if length == 0:
+            asked, form = decode_raw(self._data.metadata(model, version), version, body)
+        else:
+            # Only JSON takes its time: binary tensors stay where they are.
+            json_bytes = size if length is None else length
+            asked, form = await by_size(
+                json_bytes, decode_planned, model, version, body, length, exchange.began_ns
+            )
+        return (by_deadline(asked, deadline_ns) if deadline_ns else asked), form
+
+    async def _told(
+        self,
+        exchange: Exchange,
+        asked: InferenceRequest,
+        form: AnswerForm,
+        headers: RawHeaders,
+        response: InferenceResponse,
+    ) -> DirectAnswer:
         metadata = None
         if form.classifies():
             metadata = self._data.metadata(response.model, response.version).of(asked.signature)
-        answer = encode_response(response, form, metadata)
-        return await bounded(answer.parts, _fields(answer), headers, limit)
-
-    async def _decode(
-        self, model: str, version: str, headers: RawHeaders, body: Buffer
-    ) -> tuple[InferenceRequest, AnswerForm]:
-        given = headers.get(_LENGTH)
-        length = None if given is None else json_length(given.decode("latin-1"), len(body))
-        if length == 0:
-            return decode_raw(self._data.metadata(model, version), version, body)
-        # Only JSON takes its time: binary tensors stay where they are.
-        json_bytes = len(body) if length is None else length
-        return await by_size(
-            json_bytes, decode_planned, model, version, body, length, time.monotonic_ns()
-        )
+        encoded = encode_response(response, form, metadata)
+        limit = self._limits.max_message_bytes
+        answer = await bounded(encoded.parts, _fields(encoded), headers, limit)
+        exchange.encoded(answer.size)
+        if self._limits.server_timing:
+            answer.headers.append((TIMING, server_timing(exchange).encode()))
+        if exchange.trace is not None:
+            answer.headers.extend(trace_fields(exchange))
+        return answer
 
 
 def _deadline_ns(headers: RawHeaders) -> int:

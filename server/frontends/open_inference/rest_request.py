@@ -44,7 +44,8 @@ class AnswerForm:
 
     def classifies(self) -> bool:
         """True if any output is to be sent as classes."""
-        return any(form.classes for form in self.outputs.values())
+        outputs = self.outputs
+        return bool(outputs) and any(form.classes for form in outputs.values())
 
 
 def decode_request(

@@ -14,7 +14,9 @@ from runtimes.contract.codes import Code
 from runtimes.contract.messages import Timings
 from server.exchange import STAGES
 from server.telemetry.counts import (
+    LATENCY_BOUNDS_NS,
     OK,
+    WIDTH,
     Counts,
     Latency,
     Report,
@@ -23,7 +25,7 @@ from server.telemetry.counts import (
     statistics_of,
 )
 from server.telemetry.recorder import Recorders
-from server.telemetry.tally import UnknownTally, VersionTally
+from server.telemetry.tally import UnknownTally, VersionTally, count_all, observe
 from tests.unit.server.telemetry.exchanges import exchange
 
 FACTS = {"model": "m", "version": "1", "runtime": "echo"}
@@ -287,3 +289,26 @@ def test_the_stages_of_answered_requests_add_up_to_their_whole(events):
 def replaced(counts: Counts) -> Counts:
     """Without the time of the last one, which is when the test ran."""
     return msgspec.structs.replace(counts, last_ms=0)
+
+
+@given(
+    durations=st.lists(
+        st.integers(0, 2 * LATENCY_BOUNDS_NS[-1]) | st.sampled_from(LATENCY_BOUNDS_NS), max_size=50
+    )
+)
+def test_counted_all_at_once_durations_are_where_they_would_be_one_by_one(durations):
+    one_by_one, at_once = Latency(), [0] * WIDTH
+    for ns in durations:
+        observe(one_by_one, ns)
+    count_all(list(durations), at_once)
+    assert at_once == one_by_one.buckets
+
+
+def test_many_requests_are_added_up_on_the_way():
+    tally = VersionTally()
+    for _ in range(1500):
+        tally.ended(exchange("rest", rows=2), None)
+    counts = tally.take()
+    assert counts.protocols["rest"].outcomes[OK].count == 1500
+    assert counts.protocols["rest"].rows == 3000
+    assert tally.take() == Counts()

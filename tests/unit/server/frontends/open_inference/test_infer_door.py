@@ -9,6 +9,7 @@ from server.errors import Overloaded
 from server.frontends.open_inference.infer_door import InferDoor
 from server.frontends.open_inference.rest_infer import InferEndpoint
 from server.frontends.rest import create_app
+from server.frontends.whole_request import WholeCycle
 from tests.unit.server.frontends.open_inference.test_rest_infer import HEADER, binary
 from tests.unit.server.frontends.rest_double import LIMITS, Planes
 
@@ -99,6 +100,63 @@ async def test_both_ways_answer_alike(name, path, monkeypatch):
 def test_only_inference_is_taken(path, target):
     planes = Planes()
     assert InferDoor(InferEndpoint(planes, LIMITS)).target(scope_of(path, {})) == target
+
+
+@pytest.mark.parametrize(
+    ("url", "target"),
+    [
+        (b"/v2/models/m/infer", ("m", "")),
+        (b"/v2/models/m/infer?a=b#c", ("m", "")),
+        (b"/v2/models/m%20n/versions/007/infer", ("m n", "7")),
+        (b"/v2/models/%C3%A9/infer", ("é", "")),
+        (b"http://elsewhere:1/v2/models/m/infer", ("m", "")),
+        (b"/v2/models/a%2Fb/infer", None),
+        (b"/v2/models/m/infer/", None),
+        (b"/v2/models/\xe9/infer", None),
+        (b"/v2/models/" + b"m" * 600 + b"/infer", None),
+        (b"*", None),
+        (b"", None),
+    ],
+)
+async def test_a_whole_request_goes_where_the_framework_would_lead_it(url, target):
+    planes = Planes()
+    endpoint = InferEndpoint(planes, LIMITS)
+    found = InferDoor(endpoint).whole(url)
+    assert (found.args if found is not None else None) == target
+
+
+class Wire:
+    """A connection that keeps what is written to it."""
+
+    is_full = False
+
+    def __init__(self) -> None:
+        self.written = b""
+
+    async def writable(self) -> None: ...
+
+    def write_whole(self, buffers) -> None:
+        self.written += b"".join(buffers)
+
+    def end(self, *, keep: bool) -> None: ...
+
+    def forget(self, cycle: WholeCycle) -> None: ...
+
+
+@pytest.mark.parametrize("name", REQUESTS.keys() - {"unknown encoding", "too large"})
+async def test_a_whole_request_is_answered_like_any_other(name):
+    body, headers, planes = REQUESTS[name]
+    planes.asked.clear()
+    path, app, wire = "/v2/models/rows/infer", create_app(planes, planes, LIMITS), Wire()
+    raw = {name.lower().encode(): value.encode() for name, value in headers.items()}
+    cycle = WholeCycle(app.door.whole(path.encode()), raw, wire, [], keep_alive=True)
+    cycle.body = body
+    await cycle.run()
+    head, _, content = wire.written.partition(b"\r\n\r\n")
+    line, *fields = head.split(b"\r\n")
+    found = int(line.split()[1]), {tuple(field.split(b": ", 1)) for field in fields}, content
+    assert found == await answer_of(app, scope_of(path, headers), body)
+    assert planes.asked[:1] == planes.asked[1:]
 
 
 @pytest.mark.parametrize(

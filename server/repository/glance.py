@@ -1,0 +1,44 @@
+"""Guesses which runtimes the repositories will need, from names alone and in a moment.
+
+The guess only gives processes a head start: what it misses is started when it is asked for, and
+nothing that a look at the repositories finds depends on it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+from server.repository.artifacts import RUNTIME_OF
+
+MOST_FOLDERS = 256
+"""Models of one repository that are looked at, and versions of one model."""
+
+
+def runtimes_at_a_glance(repositories: Sequence[object]) -> frozenset[str]:
+    """The runtimes of the newest versions in those `repositories` that are folders."""
+    found: set[str] = set()
+    for repository in repositories:
+        if isinstance(repository, Path):
+            for model in _folders(repository):
+                found.update(_runtimes(model))
+    return frozenset(found)
+
+
+def _runtimes(model: Path) -> Iterator[str]:
+    versions = [one for one in _folders(model) if one.name.isdecimal()]
+    newest = max(versions, key=lambda one: int(one.name[:18]), default=None)
+    if newest is not None:
+        for marker, runtime in RUNTIME_OF.items():
+            if (newest / marker).exists():
+                yield runtime
+
+
+def _folders(parent: Path) -> list[Path]:
+    try:
+        with os.scandir(parent) as entries:
+            return [Path(entry) for entry in islice(entries, MOST_FOLDERS) if entry.is_dir()]
+    except OSError:
+        return []
