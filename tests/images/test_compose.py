@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import httpx
 import pytest
 import yaml
 
+from tests.harness.operator import until
 from tests.harness.prometheus import PROMETHEUS
 from tests.harness.server_process import ROOT
 from tests.images.engine import ENGINE, MODELS, engine, modest, takes
@@ -31,6 +31,9 @@ COPY prometheus /bin/prometheus
 ENTRYPOINT ["/bin/prometheus", "--config.file=/etc/prometheus/prometheus.yml", \
 "--storage.tsdb.path=/tmp/prometheus"]
 """
+
+LONG = 120.0
+"""Seconds that containers may take on a busy machine; Prometheus looks every 15 s."""
 
 pytestmark = [
     *takes("loadtests"),
@@ -86,28 +89,19 @@ def ask(path: str, port: int) -> Any:
     return answer.json() if answer.status_code == 200 and answer.content else None
 
 
-def until(look: Callable[[], Any], seconds: float = 120) -> Any:
-    """What `look` sees, once it is something."""
-    deadline = time.monotonic() + seconds
-    while not (seen := look()):
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.5)
-    return seen
-
-
 def ready() -> list[str]:
     return [name for name in MODELS if ask(f"/v2/models/{name}", 8000)]
 
 
 def test_what_locust_sends_is_answered_and_prometheus_counts_it(services):
-    until(lambda: ready() == MODELS)
-    until(lambda: ask("/stats/requests", 8089))
+    until(lambda: ready() == MODELS, LONG)
+    until(lambda: ask("/stats/requests", 8089), LONG)
     started = httpx.post("http://127.0.0.1:8089/swarm", data={"user_count": 5, "spawn_rate": 5})
     assert started.json()["success"], started.text
 
-    until(lambda: ask("/stats/requests", 8089)["total_rps"] > 0)
+    until(lambda: ask("/stats/requests", 8089)["total_rps"] > 0, LONG)
     asked = "/api/v1/query?query=sum(underway_requests_total{outcome='OK'})%20>%200"
-    counted = until(lambda: (found := ask(asked, 9090)) and found["data"]["result"])
+    counted = until(lambda: (found := ask(asked, 9090)) and found["data"]["result"], LONG)
     stats = ask("/stats/requests", 8089)
 
     assert {entry["name"] for entry in stats["stats"]} >= set(MODELS)
