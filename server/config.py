@@ -91,8 +91,8 @@ class Settings:
     runtime_pythons: Mapping[str, str] = field(default_factory=dict)
     model_config_file: Path | None = None
     model_name: str = "default"
-    model_base_path: Path | None = None
-    reload_folders: tuple[Path, ...] = ()
+    model_base_path: Path | StoreUrl | None = None
+    reload_folders: tuple[Path | StoreUrl, ...] = ()
     allow_labels_of_unavailable_versions: bool = False
     enable_batching: bool = False
     batching_parameters_file: Path | None = None
@@ -176,7 +176,7 @@ class Settings:
         if self.reload_folders and not self.has_model_config:
             raise ConfigError("reload-folder: only with --model-config-file or --model-base-path")
         for folder in self.reload_folders:
-            if not folder.is_dir():
+            if isinstance(folder, Path) and not folder.is_dir():
                 raise ConfigError(f"reload-folder: '{folder}' is not a folder")
         if self.batching_parameters_file is not None and not self.enable_batching:
             raise ConfigError("batching-parameters-file: only with --enable-batching")

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Protocol
 
 import structlog
 from starlette.types import ASGIApp
 
 from server.admission import AdmissionBounds
-from server.config import ConfigError, FrontendKind, ModelControl, Settings
+from server.config import FrontendKind, ModelControl, Settings
 from server.console.routes import MAX_BYTES, About, console_routes
 from server.controlplane import ServingControlPlane
 from server.cpus import available_cpus, frontends_for
 from server.dataplane import ServingDataPlane
-from server.errors import InvalidArgument
+from server.following import Following
 from server.frontend_fleet import FrontendsOutside
 from server.frontend_inside import FrontendInside, listen
 from server.frontends.admin import create_admin_app
@@ -35,12 +33,9 @@ from server.probes import GatewayProbes
 from server.profiling import ProfileTaker
 from server.replacing import Replacing
 from server.repository.background import in_background
-from server.repository.errors import RepositoryError
-from server.repository.listing import RepositoryListing
-from server.repository.watcher import RepositoryWatcher
 from server.routing.messages import Bounds, Welcome
 from server.routing.publisher import Publisher
-from server.stores import open_repositories
+from server.stores import Stores
 from server.supply import Supply
 from server.switches import Switches
 from server.telemetry.compat import MetricsCompat
@@ -65,9 +60,6 @@ where CPUs are few; after a pause they wait for one burst at a time, not for all
 LINGER = 1.0
 """Seconds in which, at the stop, idle connections still take up a request and answer it with the
 word that it was the last. Without a drain delay there is none: nobody waits for anything then."""
-
-START_LOOKS = 5
-"""Looks at the repositories before the start goes on without what is still being written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +106,14 @@ class Gateway:
         self._publisher = Publisher(recorders.add)
         self._lag = LagMeter(recorders.late)
         served = served_set(settings)
-        roots, self._cache = open_repositories(settings, observation.repositories)
+        named = served.models if served is not None else ()
+        self._stores = Stores(settings, named, observation.repositories)
         self._supply = Supply(
-            roots, available_cpus(), settings.quiet_period, meter,
+            self._stores.roots, available_cpus(), settings.quiet_period, meter,
             served=served, batching=batching_defaults(settings),
             repositories=observation.repositories,
+            stores_may_wait=settings.model_control is not ModelControl.NONE,
+            bases=self._stores.bases,
         )  # fmt: skip
         self._zygotes = zygotes
         pool_limits = _pool_limits(settings)
@@ -142,17 +137,11 @@ class Gateway:
             retry_first=settings.load_retry_delay,
             breath=BREATH,
         )
-        polls = settings.model_control is ModelControl.POLL
-        self._watcher = RepositoryWatcher(
-            self._supply.scan,
-            self._take_up,
-            settings.poll_interval if polls else 0,
-            _watched(settings),
-        )
+        self._following = Following(settings, self._supply, self._manager)
         replacing = None
         if served is not None:
             replacing = Replacing(
-                served, self._supply, self._manager, self._watcher.rescan, self._publisher,
+                served, self._supply, self._manager, self._following.rescan, self._publisher,
                 folders=reload_folders(settings, served.models), timeout=settings.load_timeout,
                 labels_may_wait=settings.allow_labels_of_unavailable_versions,
             )  # fmt: skip
@@ -160,7 +149,7 @@ class Gateway:
             self._publisher, rules_of(settings.log_level), use_log_rules, tracing=settings.tracing
         )
         control = ServingControlPlane(
-            self._manager, self._supply, history, settings.model_control, self._watcher.rescan,
+            self._manager, self._supply, history, settings.model_control, self._following.rescan,
             self._publisher, observation, switches,
             ProfileTaker(self._manager.find, pool_limits.max_message_bytes), replacing,
         )  # fmt: skip
@@ -187,7 +176,7 @@ class Gateway:
         await self._metrics.start()
         # Side by side: frontends of their own take a moment to start, and so do models.
         listening = asyncio.ensure_future(self._listen())
-        following = asyncio.ensure_future(self._follow_repositories())
+        following = asyncio.ensure_future(self._following.start())
         try:
             await asyncio.gather(listening, following)
         finally:
@@ -196,7 +185,10 @@ class Gateway:
         return listening.result()
 
     async def settle(self) -> None:
-        """Wait until every model found at the start is READY or FAILED."""
+        """Wait until every model found at the start is READY or FAILED, those of a store that could
+        not be read yet included.
+        """
+        await self._following.seen()
         await self._manager.settled()
         self._publisher.started()
         await self._publisher.applied()
@@ -211,41 +203,6 @@ class Gateway:
                  metrics=addresses.metrics_port)  # fmt: skip
         return addresses
 
-    async def _follow_repositories(self) -> None:
-        """Take up what is there now, and under `poll` whatever comes."""
-        for _ in range(START_LOOKS):
-            try:
-                listing = await in_background(self._supply.scan, "repository-scan")
-            except RepositoryError as error:
-                raise ConfigError(f"model-repository: {error.reason}") from None
-            self._take_up(listing)
-            if listing.due is None:
-                break
-            # Something was written a moment ago: ready shall mean that it is served too.
-            await asyncio.sleep(max(0.0, listing.due - time.time()) + 0.05)
-        if self._settings.model_control is ModelControl.EXPLICIT:
-            self._load_named()
-        if self._settings.model_control is not ModelControl.NONE or self._settings.has_model_config:
-            # Under `none` it looks only when a call replaces the models.
-            self._watcher.start()
-
-    def _take_up(self, listing: RepositoryListing) -> None:
-        """What a new look at the repositories leads to."""
-        self._supply.release(self._manager)
-        if self._settings.model_control is ModelControl.EXPLICIT:
-            self._supply.note(listing)
-        else:
-            self._supply.announce(listing, self._manager)
-
-    def _load_named(self) -> None:
-        """Under `explicit`: load what --load-model names."""
-        for name in self._settings.load_models:
-            for one in sorted(self._supply.names()) if name == "*" else [name]:
-                try:
-                    self._supply.offer(one, self._manager, "--load-model")
-                except InvalidArgument as error:
-                    raise ConfigError(f"load-model: {error.message}") from None
-
     def stop_admitting(self) -> bool:
         """Be not ready from here on; True where it was ready until now."""
         was_ready = self._probes.ready()
@@ -256,23 +213,15 @@ class Gateway:
     async def stop(self) -> None:
         """Not ready; finish what is in flight; end the workers."""
         self.stop_admitting()
-        await self._watcher.stop()
+        await self._following.stop()
         await self._frontends.stop()
         await self._manager.stop()
         await self._zygotes.stop()
         await self._metrics.stop()
         self._loop_watch.stop()
         await self._lag.stop()
-        if self._cache is not None:
-            self._cache.close()
+        self._stores.close()
         log.info("stopped")
-
-
-def _watched(settings: Settings) -> list[Path]:
-    """The folders in which a change is worth a look, beside those of models."""
-    file = settings.model_config_file
-    folders = [where for where in settings.model_repositories if isinstance(where, Path)]
-    return [*folders, *([file.absolute().parent] if file is not None else [])]
 
 
 def _pool_limits(settings: Settings) -> PoolLimits:

@@ -14,6 +14,7 @@ from server.repository.errors import RepositoryError
 from server.repository.files import read_text
 from server.repository.served import ServedModel
 from server.repository.served_set import ServedSet
+from server.repository.store_url import StoreUrl
 from server.repository.tfs_batching import parse_batching, without_parameters
 from server.repository.tfs_models import one_model
 
@@ -29,10 +30,11 @@ def served_set(settings: Settings) -> ServedSet | None:
         if settings.model_config_file is not None:
             return ServedSet(file=settings.model_config_file)
         if settings.model_base_path is not None:
-            # Not resolved: a link that is moved to another folder shall be followed.
-            path = str(settings.model_base_path)
-            absolute = path if "://" in path else os.path.normpath(Path.cwd() / path)
-            return ServedSet([one_model(settings.model_name, absolute)])
+            where = settings.model_base_path
+            if isinstance(where, Path):
+                # Not resolved: a link that is moved to another folder shall be followed.
+                where = Path(os.path.normpath(Path.cwd() / where))
+            return ServedSet([one_model(settings.model_name, str(where))])
     except RepositoryError as error:
         name = "model-config-file" if settings.model_config_file else "model-base-path"
         raise ConfigError(f"{name}: {error.reason}") from None
@@ -61,12 +63,14 @@ def batching_defaults(settings: Settings) -> BatchingDefaults | None:
     return defaults
 
 
-def reload_folders(settings: Settings, models: Sequence[ServedModel]) -> tuple[Path, ...]:
+def reload_folders(
+    settings: Settings, models: Sequence[ServedModel]
+) -> tuple[Path | StoreUrl, ...]:
     """Where base paths may lie that a call names: as set, else beside those of the start.
 
-    That never makes it the whole machine.
+    That never makes it the whole machine, nor a whole bucket.
     """
     if settings.reload_folders:
         return settings.reload_folders
-    beside = {Path(model.base_path).parent for model in models}
-    return tuple(sorted(beside - {Path("/")}))
+    beside = {model.location.parent for model in models}
+    return tuple(sorted((one for one in beside if one and one != Path("/")), key=str))

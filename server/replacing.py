@@ -18,6 +18,7 @@ from server.repository.background import in_background
 from server.repository.errors import RepositoryError
 from server.repository.served import ServedModel
 from server.repository.served_set import ServedSet
+from server.repository.store_url import StoreUrl
 from server.supply import Supply
 
 log = structlog.get_logger()
@@ -37,7 +38,8 @@ class Replacing:
     """One call at a time; others wait their turn. `timeout` is how long, in seconds, the models get
     to become available.
 
-    Base paths have to lie in one of `folders`, because calls come over the network.
+    Base paths have to lie in one of `folders`, which may be prefixes of object stores, because
+    calls come over the network.
     `labels_may_wait`: a label may name a version that is not READY, and points to it once it is.
     """
 
@@ -49,7 +51,7 @@ class Replacing:
         rescan: Callable[[], Awaitable[None]],
         routing: Applied,
         *,
-        folders: Sequence[Path],
+        folders: Sequence[Path | StoreUrl],
         timeout: float,
         labels_may_wait: bool,
     ) -> None:
@@ -58,7 +60,8 @@ class Replacing:
         self._manager = manager
         self._rescan = rescan
         self._routing = routing
-        self._folders = tuple(folder.resolve() for folder in folders)
+        self._folders = tuple(one.resolve() for one in folders if isinstance(one, Path))
+        self._prefixes = tuple(one for one in folders if isinstance(one, StoreUrl))
         self._timeout = timeout
         self._labels_may_wait = labels_may_wait
         self._turn = asyncio.Lock()
@@ -82,14 +85,16 @@ class Replacing:
 
     def _foreign(self, models: Sequence[ServedModel]) -> str:
         """The first model that lies where none may, "" where there is none."""
-        for model in models:
-            try:
-                path = Path(model.base_path).resolve()
-            except (OSError, RuntimeError):  # links that lead in a circle
-                return model.name
-            if not any(path.is_relative_to(folder) for folder in self._folders):
-                return model.name
-        return ""
+        return next((model.name for model in models if not self._may_be(model.location)), "")
+
+    def _may_be(self, where: Path | StoreUrl) -> bool:
+        if isinstance(where, StoreUrl):
+            return any(prefix.holds(where) for prefix in self._prefixes)
+        try:
+            path = where.resolve()
+        except (OSError, RuntimeError):  # links that lead in a circle
+            return False
+        return any(path.is_relative_to(folder) for folder in self._folders)
 
     async def _take_up(self, models: Sequence[ServedModel]) -> None:
         self._served.replace(models)

@@ -14,14 +14,16 @@ from server.errors import InvalidArgument
 from server.lifecycle.loading import Supplied
 from server.lifecycle.manager import LifecycleManager
 from server.lifecycle.states import State
+from server.oddities import Oddities
 from server.repository.artifacts import Artifact
 from server.repository.batching_defaults import BatchingDefaults
 from server.repository.errors import RepositoryError
-from server.repository.listing import ModelEntry, RepositoryListing
+from server.repository.listing import MODEL_CONFIG, ModelEntry, RepositoryListing
 from server.repository.local import ScanMemory, is_unchanged, locate, scan, verify_version
 from server.repository.mirror import Mirror
 from server.repository.served_set import ServedSet
 from server.repository.settings import ModelSettings
+from server.repository.store_bases import StoreBases
 from server.repository.triton_config import parse_triton_json
 from server.telemetry.lifecycle import LifecycleMeter
 from server.telemetry.repositories import RepositoryMeter
@@ -46,7 +48,10 @@ class Supply:
         served: ServedSet | None = None,
         batching: BatchingDefaults | None = None,
         repositories: RepositoryMeter | None = None,
+        stores_may_wait: bool = False,
+        bases: StoreBases | None = None,
     ) -> None:
+        """`stores_may_wait`: a store that cannot be read at first is no reason to give up."""
         self._roots = tuple(roots)
         self._cpus = cpus
         self._quiet_period = quiet_period
@@ -54,11 +59,12 @@ class Supply:
         self._served = served or ServedSet()
         self._batching = batching
         self._repositories = repositories
-        self._trouble = ""
+        self._stores_may_wait = stores_may_wait
+        self._bases = bases
+        self._oddities = Oddities()
         self._memory = ScanMemory()
         self._listing = RepositoryListing({})
         self._loaded: dict[tuple[str, int], str] = {}
-        self._said: set[str] = set()
 
     def scan(self) -> RepositoryListing:
         """Read the model config and the repositories, in one thread at a time. Raises
@@ -69,6 +75,7 @@ class Supply:
         listing = scan(
             self._roots, served=served.models, batching=self._batching, now=now,
             quiet_period=self._quiet_period, memory=self._memory,
+            stores_may_wait=self._stores_may_wait, bases=self._bases,
         )  # fmt: skip
         return replace(listing, trouble=served.trouble, notes=served.notes, config_due=served.due)
 
@@ -88,11 +95,18 @@ class Supply:
 
     def note(self, listing: RepositoryListing) -> None:
         """Remember what is there without loading any of it."""
-        self._say_what_is_passed_over(listing)
+        self._oddities.say(listing)
         self._listing = listing
         if self._repositories is not None:
             for number in range(1, len(self._roots) + 1):
                 self._repositories.looked(number, number not in listing.unreachable)
+            of_config = [
+                bool(entry.unreachable)
+                for entry in listing.models.values()
+                if entry.repository == MODEL_CONFIG and entry.mirrored
+            ]
+            if of_config:
+                self._repositories.looked(MODEL_CONFIG, not any(of_config))
 
     def release(self, manager: LifecycleManager) -> None:
         """Let caches remove the versions that `manager` has no load of."""
@@ -100,6 +114,8 @@ class Supply:
         for root in self._roots:
             if isinstance(root, Mirror):
                 root.keep_only(in_use)
+        if self._bases is not None:
+            self._bases.keep_only(in_use)
 
     def announce(self, listing: RepositoryListing, manager: LifecycleManager) -> None:
         """Tell `manager` what the repositories hold now; what is gone from them is withdrawn.
@@ -107,16 +123,21 @@ class Supply:
         A repository that cannot be reached withdraws nothing.
         """
         gone = set(self._listing.models) - set(listing.models)
-        back = set(self._listing.unreachable) - set(listing.unreachable)
+        down = {
+            entry.name
+            for entry in self._listing.models.values()
+            if entry.unreachable or entry.repository in self._listing.unreachable
+        }
         self.note(listing)
         for name in gone:
             log.info("model removed from its repository", model=name)
             manager.remove(name, REPOSITORY)
         for entry in listing.models.values():
             self._offer(entry, entry.settings, manager, REPOSITORY)
-            if reason := listing.unreachable.get(entry.repository):
+            reason = entry.unreachable or listing.unreachable.get(entry.repository)
+            if reason and entry.settings is not None:
                 manager.complain(entry.name, f"what it serves stays: {reason}", expected=True)
-            if entry.repository in back and entry.mirrored:
+            if entry.mirrored and not reason and entry.name in down:
                 manager.retry(entry.name)  # what could not be fetched meanwhile
         self._look_for_changes_in_place(manager)
         self._forget_what_is_gone(manager)
@@ -131,11 +152,16 @@ class Supply:
         """
         entry = self._listing.models.get(name)
         if entry is None:
-            raise InvalidArgument(f"load failed for model '{name}': no model repository holds it")
+            unseen = "; ".join(f"repository {n}: {why}" for n, why in self._listing.unseen.items())
+            reason = f", as far as they can be read; {unseen}" if unseen else ""
+            raise InvalidArgument(
+                f"load failed for model '{name}': no model repository holds it{reason}"
+            )
         settings = entry.settings
         if config is not None:
             try:
-                settings = parse_triton_json(config, name)
+                origin = settings.origin if settings is not None else ""
+                settings = replace(parse_triton_json(config, name), origin=origin)
             except RepositoryError as error:
                 raise InvalidArgument(f"parameter 'config': {error.reason}") from None
         if name in manager.models:
@@ -154,6 +180,8 @@ class Supply:
         if entry.settings is not None and entry.settings.origin != settings.origin:
             raise LoadError("its model comes from another folder by now", "artifact")
         mirror = self._mirror_of(entry)
+        if mirror is None and entry.mirrored:
+            raise LoadError("its model comes from another place by now", "artifact")
         try:
             if mirror is not None:
                 mirror.fetch(entry.name, version)
@@ -178,6 +206,8 @@ class Supply:
         )
 
     def _mirror_of(self, entry: ModelEntry) -> Mirror | None:
+        if entry.repository == MODEL_CONFIG:
+            return self._bases.mirror_of(entry) if self._bases is not None else None
         root = self._roots[entry.repository - 1] if entry.mirrored else None
         return root if isinstance(root, Mirror) else None
 
@@ -229,29 +259,6 @@ class Supply:
             entry = self._listing.models.get(key[0])
             if key not in loads and (entry is None or key[1] not in entry.fingerprints):
                 self._loaded.pop(key, None)
-
-    def _say_what_is_passed_over(self, listing: RepositoryListing) -> None:
-        """Log each oddity once, and again when it comes back."""
-        if listing.trouble and listing.trouble != self._trouble:
-            log.error("model config not taken up; all models stay as they are",
-                      reason=listing.trouble)  # fmt: skip
-        self._trouble = listing.trouble
-        said = {f"in a repository: {reason}" for reason in listing.ignored}
-        said |= {f"in the model config: {note}" for note in listing.notes}
-        for entry in (*listing.models.values(), *listing.shadowed):
-            said |= {f"model {entry.name}: {reason}" for reason in entry.ignored}
-            said |= {
-                f"model {entry.name}, version {version}: not loaded yet, {reason}"
-                for version, reason in entry.incomplete.items()
-            }
-        said |= {f"model {entry.name}: {entry.error}" for entry in listing.shadowed}
-        said |= {
-            f"repository {number}, what it served stays: {reason}"
-            for number, reason in listing.unreachable.items()
-        }
-        for text in sorted(said - self._said):
-            log.warning("passed over", what=text)
-        self._said = said
 
 
 def spec_of(

@@ -15,7 +15,7 @@ from server.doctor.interpreters import Need
 from server.doctor.machine import check_machine, read_machine
 from server.doctor.ports import check_port
 from server.doctor.repository import Health, Served
-from server.doctor.store import check_store
+from server.doctor.store import check_base, check_store
 from server.lifecycle.footprint import MIB
 from server.model_config import batching_defaults, served_set
 from server.repository.errors import RepositoryError
@@ -106,6 +106,11 @@ def _repositories(settings: Settings, *, verify: bool) -> Health:
     except ConfigError as error:
         findings.append(Finding("repositories", "model-config", Grade.PROBLEM, str(error)))
         named, batching = (), None
+    for model in named:
+        if isinstance(where := model.location, StoreUrl):
+            findings.append(check_base(model, where))
+            in_stores.add(model.name)
+    named = [model for model in named if isinstance(model.location, Path)]
     try:
         listing = repository.look(readable, named, batching, settings.quiet_period)
     except RepositoryError as error:  # gone since a moment ago

@@ -9,9 +9,24 @@ from collections.abc import Collection
 
 from server.doctor.finding import Finding, Grade
 from server.repository.errors import RepositoryError
-from server.repository.store import Store
+from server.repository.served import ServedModel
+from server.repository.store import OneModel, Store
 from server.repository.store_keys import arrange
 from server.repository.store_url import StoreUrl
+
+
+def check_base(model: ServedModel, url: StoreUrl) -> Finding:
+    """What a listing of the base path of a model config's entry says."""
+    details = {"store": str(url)}
+    try:
+        found = arrange(OneModel(Store(url), model.name).list()).models.get(model.name)
+    except RepositoryError as error:
+        advice = "see docs/object-stores.md"
+        return Finding("models", model.name, Grade.PROBLEM, error.reason, advice, details)
+    versions = sorted(found.versions) if found is not None else []
+    grade = Grade.OK if versions else Grade.WARNING
+    text = f"{url} can be listed and has versions {versions}; they are not examined"
+    return Finding("models", model.name, grade, text, details=details)
 
 
 def check_store(number: int, url: StoreUrl) -> tuple[Finding, Collection[str]]:

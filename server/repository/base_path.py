@@ -32,6 +32,11 @@ def read_served(served: ServedModel, look: Look, before: ModelEntry | None) -> M
             served.name, Path(served.base_path), None, error=refused.reason,
             unreachable=refused.reason, repository=MODEL_CONFIG,
         )  # fmt: skip
+    return with_settings(served, entry)
+
+
+def with_settings(served: ServedModel, entry: ModelEntry) -> ModelEntry:
+    """The model with what the model config says of it, or with the error where that is no match."""
     if entry.settings is None:
         return entry
     try:

@@ -79,7 +79,8 @@ class RepositoryListing:
     `shadowed` are models whose name an earlier repository already has; `ignored` says what lies
     directly in a repository and is no model, and why. `unreachable` gives, by its number from 1,
     why a repository could not be read this time; its models are then listed as they were last
-    seen, so that nothing is unloaded on their account.
+    seen, so that nothing is unloaded on their account. `unseen` are those of them of which nothing
+    is known yet, because they could not be read since the start either.
 
     `trouble` is why the model config's file is not followed, "" where it is; `notes` say what in it
     has no effect. `config_due` is when a change in it will be read, as ModelEntry.due.
@@ -89,6 +90,7 @@ class RepositoryListing:
     shadowed: tuple[ModelEntry, ...] = ()
     ignored: tuple[str, ...] = ()
     unreachable: Mapping[int, str] = field(default_factory=dict)
+    unseen: Mapping[int, str] = field(default_factory=dict)
     trouble: str = ""
     notes: tuple[str, ...] = ()
     config_due: float | None = None

@@ -22,6 +22,7 @@ from server.repository.names import NAME_RULE, is_model_name, shown
 from server.repository.roots import Root, reach
 from server.repository.served import ServedModel
 from server.repository.settings_cache import SettingsCache
+from server.repository.store_bases import StoreBases
 from server.repository.survey import survey
 from server.repository.verify import verify
 from server.repository.versions import Sights
@@ -37,6 +38,7 @@ class ScanMemory:
     settings: SettingsCache = field(default_factory=SettingsCache)
     sights: Sights = field(default_factory=Sights)
     roots: dict[int, Root] = field(default_factory=dict)
+    seen: set[int] = field(default_factory=set)
     listing: RepositoryListing | None = None
 
 
@@ -48,31 +50,39 @@ def scan(
     now: float | None = None,
     quiet_period: float = 0.0,
     memory: ScanMemory | None = None,
+    stores_may_wait: bool = False,
+    bases: StoreBases | None = None,
 ) -> RepositoryListing:
     """What is `served`, and what lies in `roots`; the first of two models of one name wins.
 
     `batching` is for models that say nothing of it. `now` is the time in seconds since the epoch,
     read from the clock where left out. A version without a manifest must not have changed for
-    `quiet_period` seconds.
+    `quiet_period` seconds. `bases` is for those of `served` that lie in object stores.
 
     A root that cannot be read raises RepositoryError at the first look; at a later one, known by
-    its `memory`, the listing keeps its models and names it in `unreachable`. One bad model does
-    not: it becomes an entry with its error, or stays as it was where its folder cannot be read.
+    its `memory`, the listing keeps its models and names it in `unreachable`. So does the first look
+    where `stores_may_wait`, for object stores: of those it has what their cache can tell. One bad
+    model never raises: it becomes an entry with its error, or stays as it was where its folder
+    cannot be read.
     """
     memory = memory or ScanMemory()
     now = time.time() if now is None else now
     look = Look(now, quiet_period, memory.settings, memory.sights, batching)
-    pass_ = _Pass(memory, look)
+    pass_ = _Pass(memory, look, stores_may_wait)
     before = memory.listing.models if memory.listing is not None else {}
+    if bases is not None:
+        bases.begin(served)
     for model in served:
-        pass_.models[model.name] = read_served(model, look, before.get(model.name))
+        pass_.add_served(model, bases, before.get(model.name))
     for number, given in enumerate(roots, start=1):
         pass_.add(number, given)
     folders = {entry.folder for entry in pass_.models.values()}
     memory.settings.keep_only(folders)
     memory.sights.keep_only(folders)
+    unseen = {n: reason for n, reason in pass_.unreachable.items() if n not in memory.seen}
+    unseen |= pass_.unseen
     memory.listing = RepositoryListing(
-        pass_.models, tuple(pass_.shadowed), tuple(pass_.ignored), pass_.unreachable
+        pass_.models, tuple(pass_.shadowed), tuple(pass_.ignored), pass_.unreachable, unseen
     )
     return memory.listing
 
@@ -112,13 +122,33 @@ def is_unchanged(entry: ModelEntry, version: int) -> bool:
 class _Pass:
     """One look at all repositories, in their order."""
 
-    def __init__(self, memory: ScanMemory, look: Look) -> None:
+    def __init__(self, memory: ScanMemory, look: Look, stores_may_wait: bool) -> None:
         self.models: dict[str, ModelEntry] = {}
         self.shadowed: list[ModelEntry] = []
         self.ignored: list[str] = []
         self.unreachable: dict[int, str] = {}
+        self.unseen: dict[int, str] = {}
         self._memory = memory
         self._look = look
+        self._stores_may_wait = stores_may_wait
+
+    def add_served(
+        self, model: ServedModel, bases: StoreBases | None, before: ModelEntry | None
+    ) -> None:
+        """Add a model that is named together with its base path."""
+        where = model.location
+        if isinstance(where, Path) or bases is None:
+            self.models[model.name] = read_served(model, self._look, before)
+            return
+        if before is not None and before.settings is not None:
+            before = before if before.settings.origin == model.origin else None
+        entry = bases.read(model, where, self._look, before)
+        if entry.unreachable and entry.settings is None:
+            reason = f"model '{model.name}': {entry.unreachable}"
+            if not self._stores_may_wait and self._memory.listing is None:
+                raise RepositoryError(reason)
+            self.unseen.setdefault(MODEL_CONFIG, reason)
+        self.models[model.name] = entry
 
     def add(self, number: int, given: Path | Mirror) -> None:
         """Add the models of one repository, as they are or as they were last seen."""
@@ -129,18 +159,28 @@ class _Pass:
                 root = reach(given, number)
                 path, names = root.path, self._names(root)
                 self._memory.roots[number] = root
+            self._memory.seen.add(number)
         except RepositoryError as error:
-            if self._memory.listing is None:
-                raise
             self.unreachable[number] = error.reason
-            self._recall(self._memory.listing, number)
-            return
+            if self._memory.listing is not None:
+                self._recall(self._memory.listing, number)
+                return
+            if not (self._stores_may_wait and isinstance(given, Mirror)):
+                raise
+            path, names = given.folder, given.recall()
+            if names:
+                self._memory.seen.add(number)
+        self._add(number, given, path, names)
+        if isinstance(given, Mirror) and number not in self.unreachable:
+            given.remember()
+
+    def _add(self, number: int, given: Path | Mirror, path: Path, names: Sequence[str]) -> None:
         for name in names:
             if name in self.models:
                 self._shadow(name, path, number)
             elif isinstance(given, Mirror):
                 self.models[name] = given.read(name, self._look, number)
-            elif entry := self._read(root, name):
+            elif entry := self._read(self._memory.roots[number], name):
                 self.models[name] = entry
 
     def _listed(self, mirror: Mirror, number: int) -> list[str]:

@@ -16,34 +16,36 @@ from pathlib import Path
 
 import structlog
 
+from server.repository import last_seen
 from server.repository.artifacts import ECHO
 from server.repository.completeness import Sight
 from server.repository.download import download
 from server.repository.errors import RepositoryError
 from server.repository.listing import ModelEntry
-from server.repository.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest, parse
-from server.repository.model_cache import ModelCache, remove, source_of
+from server.repository.manifest import Manifest
+from server.repository.model_cache import ModelCache, folder_bytes, remove, source_of
 from server.repository.model_folder import Look, read_model
-from server.repository.names import parse_version
-from server.repository.store import Store
-from server.repository.store_keys import StoredModel, StoredVersion, StoreObject, arrange
+from server.repository.small_files import bring_small, manifests
+from server.repository.store import OneModel, Store
+from server.repository.store_keys import StoredModel, StoredVersion, arrange
 from server.repository.store_versions import judge
 
 log = structlog.get_logger()
 
-MAX_SMALL_BYTES = 64 << 20
-"""Limit of the settings, labels and samples of one model together."""
+_NOT_HERE = "it is not in the model cache, and the store cannot be listed"
 
 
 @dataclass(slots=True)
 class _Known:
     """What earlier looks at one model left: tags of its small files as they lie in the folder, how
-    its versions were last seen, and their manifests (or why they are none) by fingerprint.
+    its versions were last seen, their manifests (or why they are none) by fingerprint, and the
+    fingerprints of the whole ones.
     """
 
     small: dict[str, str] = field(default_factory=dict)
     sights: dict[int, Sight] = field(default_factory=dict)
     manifests: dict[str, Manifest | str] = field(default_factory=dict)
+    whole: dict[int, str] = field(default_factory=dict)
 
 
 class Mirror:
@@ -52,15 +54,20 @@ class Mirror:
     """
 
     def __init__(
-        self, store: Store, cache: ModelCache, received: Callable[[int], None] = lambda size: None
+        self,
+        store: Store | OneModel,
+        cache: ModelCache,
+        received: Callable[[int], None] = lambda size: None,
     ) -> None:
-        self.folder = cache.folder / store.url.key
+        self.folder = cache.folder / store.key
         self._store = store
         self._cache = cache
         self._received = received
         self._models: Mapping[str, StoredModel] = {}
         self._known: dict[str, _Known] = defaultdict(_Known)
         self._looks = 0
+        self._recalled: last_seen.LastSeen = {}
+        self._kept: last_seen.LastSeen | None = None
         self._locks: dict[tuple[str, int], threading.Lock] = {}
         self._guard = threading.Lock()
 
@@ -71,20 +78,46 @@ class Mirror:
         store knows no empty folders, so that all being gone and being wrong look alike.
         """
         found = arrange(self._store.list())
-        if not found.models and self._models:
+        if not found.models and (self._models or self._recalled):
             raise RepositoryError("the store holds no model any more; was its prefix removed?")
         self.folder.mkdir(parents=True, exist_ok=True)
         for name, model in found.models.items():
-            self._bring_small(name, model)
-            self._bring_manifests(name, model)
+            known = self._known[name]
+            bring_small(self._store, self.folder / name, model, known.small)
+            known.manifests = manifests(self._store, model, known.manifests)
         self._models = found.models
         self._known = defaultdict(_Known, {name: self._known[name] for name in found.models})
         self._looks += 1
         return sorted(found.models), found.ignored
 
+    def recall(self) -> list[str]:
+        """The models of the last look; where none has succeeded yet, those that an earlier server
+        found. Until one does, `read` and `fetch` go by that and by the folder.
+        """
+        if self._looks:
+            return sorted(self._models)
+        self._recalled = last_seen.recall(self.folder)
+        return sorted(self._recalled)
+
+    def remember(self) -> None:
+        """Keep what was read since the last look for a start at which the store is down."""
+        seen = {name: known.whole for name, known in self._known.items()}
+        if seen == self._kept:
+            return
+        try:
+            last_seen.keep(self.folder, seen)
+        except OSError as error:
+            log.warning("what the store holds could not be kept", reason=error.strerror)
+        self._kept = seen
+
     def read(self, name: str, look: Look, repository: int) -> ModelEntry:
         """The model `name` as the last look found it in the store."""
         entry = read_model(self.folder, name, look, repository)
+        if entry.settings is not None:
+            # Version 1 of a model of that name elsewhere is another version 1.
+            entry = replace(entry, settings=replace(entry.settings, origin=self.folder.name))
+        if not self._looks:
+            return self._as_recalled(entry)
         known, model = self._known[name], self._models[name]
         if model.refused:
             entry = replace(entry, settings=None, error=model.refused)
@@ -103,6 +136,7 @@ class Mirror:
                 whole.append(number)
             else:
                 incomplete[number] = verdict.reason
+        known.whole = {n: model.versions[n].fingerprint for n in whole if not model.refused}
         return replace(
             entry,
             versions=tuple(whole),
@@ -124,14 +158,18 @@ class Mirror:
         """
         with self._lock_of(name, number):
             version = self._version(name, number)
-            if version is None:
+            recalled = self._recalled.get(name, {}).get(number) if not self._looks else None
+            mark = version.fingerprint if version is not None else recalled
+            if mark is None:
                 raise RepositoryError("it is no longer in the store")
             self._cache.use(name, number)
             copy = self.folder / name / str(number)
-            if self.holds(name, number, version.fingerprint):
+            if self.holds(name, number, mark):
                 os.utime(source_of(copy))
-                return
-            self._download(name, number, version, copy)
+            elif version is not None:
+                self._download(name, number, version, copy)
+            else:
+                raise RepositoryError(_NOT_HERE)
 
     def holds(self, name: str, number: int, fingerprint: str) -> bool:
         """Whether the folder has the version whole, made of the objects with that fingerprint."""
@@ -145,6 +183,26 @@ class Mirror:
         """Forget the version's files, which are not what was published."""
         with self._lock_of(name, number):
             remove(self.folder / name / str(number))
+
+    def _as_recalled(self, entry: ModelEntry) -> ModelEntry:
+        """The model with the versions that the folder holds as the store last had them.
+
+        Where it holds none of them, all are offered: that they cannot be fetched is then said, and
+        put right once the store is back.
+        """
+        marks = self._recalled.get(entry.name, {})
+        held = [number for number, mark in marks.items() if self.holds(entry.name, number, mark)]
+        missing = set(marks) - set(held) if held else set()
+        copies = self.folder / entry.name
+        return replace(
+            entry,
+            versions=tuple(sorted(held or marks)),
+            incomplete=dict.fromkeys(sorted(missing), _NOT_HERE),
+            fingerprints=dict(marks),
+            sizes={number: folder_bytes(copies / str(number)) for number in held},
+            due=None,
+            mirrored=True,
+        )
 
     def _download(self, name: str, number: int, version: StoredVersion, copy: Path) -> None:
         mark = version.fingerprint
@@ -183,57 +241,3 @@ class Mirror:
     def _version(self, name: str, number: int) -> StoredVersion | None:
         model = self._models.get(name)
         return model.versions.get(number) if model is not None else None
-
-    def _bring_small(self, name: str, model: StoredModel) -> None:
-        """Make the model's folder hold its small files as the store has them, and no others."""
-        folder, have = self.folder / name, self._known[name].small
-        folder.mkdir(exist_ok=True)
-        if sum(item.size for item in model.small.values()) > MAX_SMALL_BYTES:
-            model.refused = f"its settings and samples have more than {MAX_SMALL_BYTES} bytes"
-        if model.refused:
-            return
-        for path in [*folder.iterdir(), *folder.glob("*/*")]:
-            label = path.relative_to(folder).as_posix()
-            first = label.partition("/")[0]
-            if first.startswith(".") or parse_version(first) is not None or path.is_dir():
-                continue
-            if label not in model.small:
-                path.unlink(missing_ok=True)
-                have.pop(label, None)
-        for label, item in model.small.items():
-            if have.get(label) != item.tag or not (folder / label).is_file():
-                _write(folder / label, self._store.read(item.key, 0, item.size))
-                have[label] = item.tag
-
-    def _bring_manifests(self, name: str, model: StoredModel) -> None:
-        known = self._known[name].manifests
-        held: dict[str, Manifest | str] = {}
-        for version in model.versions.values():
-            item = version.files.get(MANIFEST_NAME)
-            if item is not None:
-                mark = version.fingerprint
-                held[mark] = known.get(mark) or self._manifest(item)
-        self._known[name].manifests = held
-
-    def _manifest(self, item: StoreObject) -> Manifest | str:
-        if item.size > MAX_MANIFEST_BYTES:
-            return f"{MANIFEST_NAME} is larger than {MAX_MANIFEST_BYTES} bytes"
-        try:
-            text = self._store.read(item.key, 0, item.size).decode("utf-8")
-        except UnicodeDecodeError:
-            return f"{MANIFEST_NAME} is not UTF-8"
-        try:
-            return parse(text)
-        except RepositoryError as refused:
-            return refused.reason
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Replace a file in one step."""
-    try:
-        path.parent.mkdir(exist_ok=True)
-        new = path.with_name(f".{path.name}.new")
-        new.write_bytes(data)
-        new.replace(path)
-    except OSError as error:
-        raise RepositoryError(f"the model cache cannot be written: {error.strerror}") from None

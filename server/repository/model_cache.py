@@ -92,7 +92,7 @@ class ModelCache:
                     version = parse_version(part[1] if part else entry.name)
                     if version is not None:
                         path = Path(entry.path)
-                        yield Copy(path, model.name, version, _size(path), _used(path))
+                        yield Copy(path, model.name, version, folder_bytes(path), _used(path))
 
 
 def source_of(copy: Path) -> Path:
@@ -113,7 +113,8 @@ def _used(path: Path) -> float:
     return 0.0
 
 
-def _size(folder: Path) -> int:
+def folder_bytes(folder: Path) -> int:
+    """Bytes of all files below `folder`."""
     total = 0
     for here, _, names in os.walk(folder):
         for name in names:

@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
+from pathlib import Path
 
 from server.repository.errors import RepositoryError
 from server.repository.settings import ModelSettings, VersionPolicy
+from server.repository.store_url import StoreUrl, parse_location
 
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """One entry of a model config: `base_path` is the absolute folder of its numbered versions.
+    """One entry of a model config: `base_path` is the absolute folder of its numbered versions, or
+    the URL of an object store that has them below its prefix.
 
     `platform` is a runtime's name, or "" where the artifact decides. `policy` is None and `labels`
     is empty where the entry does not say; then a model.yaml beside the versions may.
@@ -26,6 +29,11 @@ class ServedModel:
     platform: str = ""
     policy: VersionPolicy | None = None
     labels: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def location(self) -> Path | StoreUrl:
+        """The base path as a folder or an object store."""
+        return parse_location(self.base_path)
 
     @property
     def origin(self) -> str:

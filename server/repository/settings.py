@@ -52,8 +52,8 @@ class ModelSettings:
     `labels` are names for versions, which may not exist (yet). `keep_previous` asks that the
     version served before stays loaded for a rollback. `footprint_bytes` is the memory that one
     worker needs, None where it is to be estimated. `required` makes the server's readiness depend
-    on the model. `origin` is "" in a model repository, else what tells the folder of a model
-    config's entry from that of another one.
+    on the model. `origin` is "" in a folder of models, else what tells the object store, or the
+    base path of a model config's entry, from another one.
     """
 
     name: str

@@ -14,6 +14,7 @@ from server.repository.names import MAX_VERSION as MOST
 from server.repository.served import ServedModel
 from server.repository.settings import VersionPolicy
 from server.repository.settings_check import MAX_LABELS, MAX_SPECIFIC
+from server.repository.store_url import parse_location
 from server.repository.text_proto import parse_text, refusal
 
 MAX_MODELS = 1000
@@ -65,7 +66,11 @@ def ignored(config: pb.ModelServerConfig) -> Iterator[str]:
 def base_path_problem(path: str) -> str:
     """Why `path` cannot be a model's base path, "" where it can."""
     if _SCHEME.match(path):
-        return "base_path is in an object store, expected a folder of this machine"
+        try:
+            parse_location(path)
+        except RepositoryError as refused:
+            return f"base_path: {refused.reason}"
+        return ""
     if len(path) > MAX_PATH or "\0" in path:
         return f"base_path: expected at most {MAX_PATH} characters, none of them NUL"
     if not path.startswith("/") or ".." in PurePosixPath(path).parts:
@@ -101,11 +106,16 @@ def _problems(entry: pb.ModelConfig) -> Iterator[str]:
 def _served(entry: pb.ModelConfig) -> ServedModel:
     return ServedModel(
         entry.name,
-        str(PurePosixPath(entry.base_path)),
+        _normal(entry.base_path),
         "" if entry.model_platform == TENSORFLOW else entry.model_platform,
         _policy(entry),
         dict(entry.version_labels),
     )
+
+
+def _normal(base_path: str) -> str:
+    """One spelling for one place."""
+    return str(parse_location(base_path) if _SCHEME.match(base_path) else PurePosixPath(base_path))
 
 
 def _policy(entry: pb.ModelConfig) -> VersionPolicy | None:
@@ -128,4 +138,4 @@ def one_model(name: str, base_path: str) -> ServedModel:
         raise RepositoryError(f"model-name: expected {NAME_RULE}")
     if reason := base_path_problem(base_path):
         raise RepositoryError(reason.replace("base_path", "model-base-path"))
-    return ServedModel(name, str(PurePosixPath(base_path)))
+    return ServedModel(name, _normal(base_path))

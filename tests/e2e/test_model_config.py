@@ -11,22 +11,14 @@ from pathlib import Path
 import grpc
 import httpx
 import pytest
-from google.protobuf import text_format
 
 from tests.harness.echo_repository import add_echo, ask, put
+from tests.harness.model_configs import config, entry, reloads
 from tests.harness.onnx_models import save_scaling
 from tests.harness.operator import Operator, until
 from tests.harness.server_process import serving
 
 PROMPT = ("--quiet-period", "0.05", "--poll-interval", "0.1")
-
-
-def entry(name: str, folder: Path, more: str = "") -> str:
-    return f'config {{ name: "{name}" base_path: "{folder}" model_platform: "tensorflow" {more} }}'
-
-
-def config(*entries: str) -> str:
-    return f"model_config_list {{ {' '.join(entries)} }}"
 
 
 class Asking:
@@ -179,7 +171,10 @@ def test_no_request_is_lost_while_the_file_replaces_all_models(configured):
 
 
 def test_no_request_is_lost_while_calls_replace_all_models(configured):
-    with replaced_under_load(configured) as rounds, reloads(configured) as reload:
+    with (
+        replaced_under_load(configured) as rounds,
+        reloads(configured.at.server.grpc_address) as reload,
+    ):
         for entries, value, fresh, gone in rounds(20):
             reload(*entries)
             # It has answered, so all of it is in force, in whichever frontend is asked.
@@ -190,7 +185,7 @@ def test_no_request_is_lost_while_calls_replace_all_models(configured):
 
 def test_a_call_that_fails_says_why_and_what_serves_goes_on(configured):
     scaling = entry("scaling", configured.root / "scaling")
-    with reloads(configured) as reload:
+    with reloads(configured.at.server.grpc_address) as reload:
         with pytest.raises(grpc.RpcError) as refused:
             reload(scaling, entry("lost", configured.root / "no"))
         assert refused.value.details() == (
@@ -205,25 +200,6 @@ def test_a_call_that_fails_says_why_and_what_serves_goes_on(configured):
                 reload(*entries)
 
     assert configured.answer("scaling") == 5.0
-
-
-@contextlib.contextmanager
-def reloads(configured: Configured) -> Iterator[Callable[..., None]]:
-    """TensorFlow Serving's call to replace the models; grpc.RpcError where it fails."""
-    pb = pytest.importorskip("protos.tfs_api_pb2")
-    with grpc.insecure_channel(configured.at.server.grpc_address) as channel:
-        call = channel.unary_unary(
-            "/tensorflow.serving.ModelService/HandleReloadConfigRequest",
-            request_serializer=pb.ReloadConfigRequest.SerializeToString,
-            response_deserializer=pb.ReloadConfigResponse.FromString,
-        )
-
-        def reload(*entries: str) -> None:
-            request = pb.ReloadConfigRequest()
-            text_format.Parse(config(*entries), request.config)
-            assert call(request, timeout=60).status.error_code == 0
-
-        yield reload
 
 
 Round = tuple[list[str], float, str, str]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,11 +13,13 @@ import pytest
 from server.repository.download import CHUNK
 from tests.harness import stores
 from tests.harness.echo_repository import add_echo
+from tests.harness.hub import Hub
 from tests.harness.operator import FAST, Operator, until
 from tests.harness.server_process import ServerProcess, serving
 
 SOON = (*FAST, "--load-retry-delay", "0.3", "--load-retries", "30")
 BIG = 20 << 20
+UNSEEN = "object store cannot be read yet; trying again, a start waits for it"
 
 
 def needs(program: Path, package: str) -> pytest.MarkDecorator:
@@ -113,19 +117,89 @@ def test_a_download_goes_on_after_the_store_was_gone_and_what_is_loaded_serves(
     until(lambda: at.reason("first", "3") == "")
 
 
+@contextlib.contextmanager
+def listening(*arguments: str, environment: dict[str, str]) -> Iterator[Operator]:
+    """A server that takes requests and may have nothing to serve yet."""
+    server = ServerProcess(*arguments, *SOON, environment=environment)
+    try:
+        addresses = server.wait_for("listening")
+        server.http_port, server.metrics_port = addresses["rest"], addresses["metrics"]
+        yield Operator(server)
+        assert server.stop() == 0
+    finally:
+        server.process.kill()
+
+
+@with_s3
+def test_a_store_that_is_down_at_the_start_is_waited_for_and_then_served_from_the_cache(tmp_path):
+    bucket = tmp_path / "buckets" / "models"
+    for root, name in ((bucket / "prod", "late"), (bucket, "named")):
+        fresh(root, name)
+        add_version(root / name, 1)
+    store = stores.s3(tmp_path / "buckets")
+    arguments = (
+        "--model-repository", "s3://models/prod", "--model-cache", str(tmp_path / "cache"),
+        "--model-base-path", "s3://models/named", "--model-name", "named",
+    )  # fmt: skip
+    environment = stores.s3_environment(store)
+    try:
+        with listening(*arguments, environment=environment) as at:
+            for repository in (1, "model config"):
+                said = at.server.wait_for(UNSEEN, repository=repository)
+                assert "cannot be reached" in said["reason"]
+            for repository in ("0", "1"):
+                assert at.metric("underway_repository_reachable", repository=repository) == 0
+            assert (at.get("/v2/health/live").status_code, at.ready()) == (200, False)
+
+            store.start()
+            at.server.wait_for("object store can be read now", repository=1)
+            assert str(at.server.events).count(UNSEEN) == 2
+            until(at.ready)
+            assert (at.answers("late"), at.answers("named")) == ("1", "1")
+
+        store.stop()
+        with listening(*arguments, environment=environment) as at:
+            until(at.ready)
+            for name in ("late", "named"):
+                at.until_answers(name, 1)
+                assert "cannot be reached" in at.reason(name, "1")
+            assert at.metric("underway_repository_reachable", repository="1") == 0
+
+            add_version(bucket / "prod" / "late", 2)
+            add_version(bucket / "named", 2)
+            store.start()
+            at.until_answers("late", 2)
+            at.until_answers("named", 2)
+    finally:
+        store.stop()
+
+
+def say_no_secret(text: str) -> None:
+    assert "the store refuses the credentials" in text
+    assert "WRONGSECRET" not in text
+    assert stores.KEY not in text
+
+
 @with_s3
 def test_wrong_credentials_are_said_and_nothing_secret(store, tmp_path):
+    arguments = ("--model-repository", "s3://models/prod", "--model-cache", str(tmp_path))
+    environment = stores.s3_environment(store, "WRONGSECRET")
+    with listening(*arguments, environment=environment) as at:
+        at.server.wait_for(UNSEEN)
+        assert not at.ready()
+        say_no_secret(str(at.server.events))
+
+
+@with_s3
+def test_nobody_waits_for_a_store_that_would_never_be_looked_at_again(store, tmp_path):
     server = ServerProcess(
         "--model-repository", "s3://models/prod", "--model-cache", str(tmp_path),
-        environment=stores.s3_environment(store, "WRONGSECRET"),
+        "--model-control", "none", environment=stores.s3_environment(store, "WRONGSECRET"),
     )  # fmt: skip
     assert server.process.wait(60) == 2
     with pytest.raises(RuntimeError, match="the server ended") as ended:
         server.wait_for("listening and never so")
-    text = str(ended.value)
-    assert "the store refuses the credentials" in text
-    assert "WRONGSECRET" not in text
-    assert stores.KEY not in text
+    say_no_secret(str(ended.value))
 
 
 @with_gcs
@@ -149,3 +223,29 @@ def test_azure_blob_storage(tmp_path):
         stores.put_in_azure(store, "box", tmp_path / "up")
         with serving(arguments=arguments, environment=stores.azure_environment(store)) as server:
             assert Operator(server).answers("z") == "1"
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("huggingface_hub") is None, reason="huggingface_hub is not installed"
+)
+def test_a_model_hub(tmp_path):
+    root = tmp_path / "hub" / "acme" / "models" / "prod"
+    fresh(root, "h")
+    add_version(root / "h", 1, 5000)
+    arguments = ("--model-repository", "hf://acme/models/prod", "--model-cache",
+                 str(tmp_path / "c"), *SOON)  # fmt: skip
+    with (
+        Hub(tmp_path / "hub", token="right").running() as hub,
+        serving(arguments=arguments, environment=hub.environment("right")) as server,
+    ):
+        at = Operator(server)
+        assert at.answers("h") == "1"
+
+        add_version(root / "h", 2)
+        at.until_answers("h", 2)
+
+        hub.fails = 503
+        until(lambda: "cannot be reached" in at.reason("h", "2"))
+        assert at.answers("h") == "2"
+        hub.fails = 0
+        until(lambda: at.reason("h", "2") == "")

@@ -77,6 +77,10 @@ class Operator:
         """A page of the clients' port."""
         return self._client.get(f"{self.server.url}{path}")
 
+    def ready(self) -> bool:
+        """Whether the clients' port says that traffic may come."""
+        return self.get("/v2/health/ready").status_code == 200
+
     def post(self, path: str, document: object = None) -> httpx.Response:
         """The same with a body of JSON."""
         return self._client.post(f"{self.server.url}{path}", json=document)

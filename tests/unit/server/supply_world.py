@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from server.repository.batching_defaults import BatchingDefaults
 from server.repository.served_set import ServedSet
 from server.repository.settings import ModelSettings
+from server.repository.store_bases import StoreBases
 from server.supply import Supply
 from server.telemetry.lifecycle import LifecycleMeter
 from tests.unit.server.lifecycle.doubles import make_manager, turn
@@ -42,10 +43,18 @@ class World:
         quiet_period: float = 0.0,
         served: ServedSet | None = None,
         batching: BatchingDefaults | None = None,
+        bases: StoreBases | None = None,
     ) -> None:
         self.registry = CollectorRegistry()
         self.supply = Supply(
-            roots, 4, quiet_period, LifecycleMeter(self.registry), served=served, batching=batching
+            roots,
+            4,
+            quiet_period,
+            LifecycleMeter(self.registry),
+            served=served,
+            batching=batching,
+            bases=bases,
+            stores_may_wait=True,
         )
         self.manager, self.loader, self.clock, self.history = make_manager(retries=0)
 

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 import server.cli
 from server.config import ModelControl, Settings
+from server.repository.store_url import StoreUrl
 
 NO_ENVIRONMENT = {
     f"UNDERWAY_{name.upper()}": None for name in (*server.cli.SERVE_SETTINGS, "url", "admin_url")
@@ -164,14 +165,30 @@ def test_the_command_line_beats_the_environment_beats_the_file_beats_the_default
 
 
 def test_repositories_may_be_object_stores_also_in_a_list_of_the_environment(repository, captured):
-    env = {"UNDERWAY_MODEL_REPOSITORY": f"{repository}:s3://bucket/prod:gs://b2"}
+    env = {"UNDERWAY_MODEL_REPOSITORY": f"{repository}:s3://bucket/prod:gs://box"}
 
     assert underway("serve", "--model-cache", "here", env=env).exit_code == 0
 
     assert [str(one) for one in captured[0].model_repositories] == [
-        str(repository), "s3://bucket/prod", "gs://b2",
+        str(repository), "s3://bucket/prod", "gs://box",
     ]  # fmt: skip
     assert captured[0].model_cache_folder == Path("here")
+
+
+def test_base_paths_and_folders_for_calls_may_be_in_object_stores(captured, tmp_path):
+    env = {"UNDERWAY_RELOAD_FOLDER": f"{tmp_path}:s3://bucket/prod"}
+
+    assert underway("serve", "--model-base-path", "s3://bucket/prod/a/", env=env).exit_code == 0
+
+    assert captured[0].model_base_path == StoreUrl("s3", "bucket", "prod/a")
+    assert captured[0].reload_folders == (tmp_path, StoreUrl("s3", "bucket", "prod"))
+
+
+@pytest.mark.parametrize("setting", ["model-base-path", "reload-folder"])
+def test_a_base_path_that_is_no_stores_is_refused_by_its_setting(setting):
+    done = underway("serve", f"--{setting}", "ftp://host/x")
+    assert done.exit_code == 2
+    assert f"{setting}: 'ftp://' is no known store" in done.output
 
 
 def test_a_url_that_is_no_stores_is_refused():

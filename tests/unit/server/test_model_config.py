@@ -9,6 +9,7 @@ import pytest
 from server.config import ConfigError, Settings
 from server.model_config import batching_defaults, reload_folders, served_set
 from server.repository.served import ServedModel
+from server.repository.store_url import StoreUrl
 
 
 def test_without_a_model_config_there_is_none(tmp_path):
@@ -70,5 +71,7 @@ def test_calls_may_name_folders_beside_those_of_the_start_or_those_that_are_set(
 
     assert reload_folders(settings, beside) == (Path("/srv/models"),)
     assert reload_folders(settings, [ServedModel("a", "/a")]) == ()
+    stored = [ServedModel("a", "s3://box/prod/a"), ServedModel("b", "s3://box/b")]
+    assert reload_folders(settings, stored) == (StoreUrl("s3", "box", "prod"),)
     chosen = Settings((), model_base_path=Path("/a"), reload_folders=(tmp_path,))
     assert reload_folders(chosen, beside) == (tmp_path,)

@@ -23,6 +23,7 @@ from server.replacing import Replacing
 from server.repository.served import ServedModel
 from server.repository.served_set import ServedSet
 from server.repository.settings import VersionPolicy
+from server.repository.store_url import StoreUrl
 from server.supply import Supply
 from server.telemetry.lifecycle import LifecycleMeter
 from server.workers.worker import LoadError
@@ -70,7 +71,8 @@ class World:
         self.manager, _, _, history = make_manager(retries=1, loader=self.loads)
         replacing = Replacing(
             self.served, self.supply, self.manager, self._look, self.manager.publisher,
-            folders=[root], timeout=timeout, labels_may_wait=labels_may_wait,
+            folders=[root, StoreUrl("s3", "box", "prod")], timeout=timeout,
+            labels_may_wait=labels_may_wait,
         )  # fmt: skip
         self.plane = ServingControlPlane(
             self.manager, self.supply, history, ModelControl.POLL, self._look,
@@ -202,7 +204,13 @@ async def test_calls_take_turns(world):
     assert world.serving() == {"b": (2,)}
 
 
-@pytest.mark.parametrize("path", ["/etc", "/", "{root}x/a", "{root}/out", "{root}/round"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc", "/", "{root}x/a", "{root}/out", "{root}/round",
+        "s3://box", "s3://box/production/a", "s3://boxes/prod/a", "gs://box/prod/a",
+    ],
+)  # fmt: skip
 async def test_a_folder_outside_of_those_that_are_allowed_is_refused(world, tmp_path, path):
     (tmp_path / "out").symlink_to("/")
     (tmp_path / "round").symlink_to("round")

@@ -6,7 +6,11 @@ import pytest
 
 from server.repository.mirror import Mirror
 from server.repository.model_cache import ModelCache
+from server.repository.served import ServedModel
+from server.repository.served_set import ServedSet
 from server.repository.store import Store
+from server.repository.store_bases import StoreBases
+from server.repository.store_connection import Connection
 from server.repository.store_url import StoreUrl
 from server.workers.worker import LoadError
 from tests.unit.server.repository.test_mirror import Bucket, with_manifest
@@ -21,7 +25,7 @@ def bucket():
 @pytest.fixture
 def mirror(bucket, tmp_path):
     cache = ModelCache(tmp_path / "cache", 1 << 20)
-    yield Mirror(Store(StoreUrl("s3", "bucket", "models"), lambda: bucket), cache)
+    yield Mirror(Store(StoreUrl("s3", "bucket", "models"), Connection("s3", lambda: bucket)), cache)
     cache.close()
 
 
@@ -102,3 +106,32 @@ async def test_what_is_loaded_no_more_may_make_room(bucket, mirror):
 
     find(world, 2)
     assert not (mirror.folder / "a" / "1").exists()
+
+
+async def test_a_base_path_in_a_store_that_is_down_keeps_what_is_loaded_and_is_told(
+    bucket, tmp_path
+):
+    cache = ModelCache(tmp_path / "cache", 1 << 20)
+    bases = StoreBases(lambda: cache, connection=lambda scheme: Connection(scheme, lambda: bucket))
+    served = ServedSet([ServedModel("a", "s3://bucket/models/a")])
+    world = World(served=served, bases=bases)
+    with_manifest(bucket, "a/1", b"one")
+    await world.look()
+    assert find(world).spec.artifact.endswith("/a/1/model.onnx")
+    await world.load_all()
+    bucket.down = ConnectionError()
+
+    await world.look()
+    assert world.serving("a") == (1,)
+    assert "what it serves stays: the store cannot be reached" in world.errors()["a"]
+
+    bucket.down = None
+    await world.look()
+    assert world.errors() == {}
+    served.replace([ServedModel("a", "s3://bucket/models/b")])
+    with_manifest(bucket, "b/1", b"another")
+    settings = world.manager.models["a"].settings
+    world.supply.note(world.supply.scan())
+    with pytest.raises(LoadError, match="comes from another folder by now"):
+        world.supply.find(settings, 1)
+    cache.close()

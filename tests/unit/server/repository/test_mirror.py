@@ -13,6 +13,7 @@ from server.repository.local import ScanMemory, locate, scan, verify_version
 from server.repository.mirror import Mirror
 from server.repository.model_cache import ModelCache
 from server.repository.store import Store
+from server.repository.store_connection import Connection
 from server.repository.store_url import StoreUrl
 
 URL = StoreUrl("s3", "bucket", "models")
@@ -67,7 +68,7 @@ def cache(tmp_path):
 
 @pytest.fixture
 def mirror(bucket, cache):
-    return Mirror(Store(URL, lambda: bucket), cache)
+    return Mirror(Store(URL, Connection("s3", lambda: bucket)), cache)
 
 
 def look(mirror, memory=None, now=1e10):
@@ -115,7 +116,7 @@ def test_it_is_fetched_once(bucket, mirror, cache):
     mirror.fetch("a", 1)
     mirror.fetch("a", 1)
 
-    again = Mirror(Store(URL, lambda: bucket), cache)
+    again = Mirror(Store(URL, Connection("s3", lambda: bucket)), cache)
     look(again)
     again.fetch("a", 1)
 

@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from server.repository import store as module
+from server.repository import store_connection, store_listing
 from server.repository.errors import RepositoryError
-from server.repository.store import Store, missing, open_filesystem, reason_of
+from server.repository.store import Store
+from server.repository.store_connection import Connection, missing, open_filesystem
+from server.repository.store_errors import explained
 from server.repository.store_keys import StoreObject
 from server.repository.store_url import StoreUrl
 
@@ -58,27 +60,27 @@ class Fake:
     ],
 )
 def test_a_failure_is_told_without_what_the_sdk_says(error, reason):
-    assert reason in reason_of(error)
-    assert "secret" not in reason_of(error)
+    assert reason in explained(error).reason
+    assert "secret" not in explained(error).reason
     with pytest.raises(RepositoryError, match=reason):
-        Store(URL, lambda: Fake(error=error)).list()
+        Store(URL, Connection("s3", lambda: Fake(error=error))).list()
 
 
 def test_the_cause_behind_a_failure_counts():
     error = OSError("secret")
     error.__cause__ = NoCredentialsError()
-    assert "refuses the credentials" in reason_of(error)
+    assert "refuses the credentials" in explained(error).reason
 
 
 def test_refused_credentials_are_looked_for_again_but_not_at_once(monkeypatch):
     clock, connects = [100.0], []
-    monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(store_connection.time, "monotonic", lambda: clock[0])
 
     def connect():
         connects.append(clock[0])
         return Fake(error=PermissionError())
 
-    store = Store(URL, connect)
+    store = Store(URL, Connection("gs", connect))
     for now in (100.0, 120.0, 131.0, 132.0):
         clock[0] = now
         with pytest.raises(RepositoryError):
@@ -95,17 +97,17 @@ def test_objects_are_listed_below_the_prefix_alone():
         {"name": "bucket/p/a/3", "size": 0, "type": "directory"},
         {"name": "bucket/p-other/a/1/x", "size": 3},
     ]
-    assert Store(URL, lambda: Fake(listed)).list() == [
+    assert Store(URL, Connection("s3", lambda: Fake(listed))).list() == [
         StoreObject("a/1/x", 3, at.timestamp(), '"e"'),
         StoreObject("a/2/x", 4, at.timestamp(), "m"),
     ]
 
 
 def test_too_many_objects_are_refused(monkeypatch):
-    monkeypatch.setattr(module, "MAX_KEYS", 1)
+    monkeypatch.setattr(store_listing, "MAX_KEYS", 1)
     listed = [{"name": f"bucket/p/a/1/{n}", "size": 3} for n in range(2)]
     with pytest.raises(RepositoryError, match="more than 1 objects"):
-        Store(URL, lambda: Fake(listed)).list()
+        Store(URL, Connection("s3", lambda: Fake(listed))).list()
 
 
 def test_a_package_that_is_missing_is_named_with_its_extra(monkeypatch):
@@ -114,6 +116,6 @@ def test_a_package_that_is_missing_is_named_with_its_extra(monkeypatch):
 
     monkeypatch.setattr("fsspec.get_filesystem_class", refuse)
     with pytest.raises(RepositoryError) as refused:
-        open_filesystem(URL)
-    assert refused.value.reason == missing(URL)
+        open_filesystem("gs")
+    assert refused.value.reason == missing("gs")
     assert "pip install 'underway[gcs]'" in refused.value.reason

@@ -13,6 +13,7 @@ from protos import tfs_config_pb2 as pb
 from server.repository.errors import RepositoryError
 from server.repository.served import ServedModel
 from server.repository.settings import VersionPolicy
+from server.repository.store_url import StoreUrl
 from server.repository.tfs_models import MAX_MODELS, one_model, parse_models, served_models
 
 
@@ -93,7 +94,9 @@ def test_an_empty_list_serves_nothing_and_an_empty_file_is_a_mistake():
         ('name: "a" base_path: "/srv/../etc"', "expected an absolute path without '..'"),
         ('name: "a" base_path: "/a\\000b"', "none of them NUL"),
         (f'name: "a" base_path: "/{"a" * 5000}"', "at most 4096 characters"),
-        ('name: "a" base_path: "gs://bucket/a"', "base_path is in an object store"),
+        ('name: "a" base_path: "hdfs://host/a"', "base_path: 'hdfs://' is no known store"),
+        ('name: "a" base_path: "s3://key:secret@box/a"', "base_path: expected s3://BUCKET/PREFIX"),
+        (f'name: "a" base_path: "{"s" * 3000}://x"', "...' is no known store"),
         ('name: "a" base_path: "/a" model_platform: "tflite"', "expected one of tensorflow, echo"),
         ('name: "a" base_path: "/a" model_type: OTHER', "model_type OTHER is not supported"),
         (
@@ -180,5 +183,12 @@ def test_one_model_needs_a_name_and_a_folder():
     assert one_model("a", "/a/") == ServedModel("a", "/a")
     with pytest.raises(RepositoryError, match="model-name: expected"):
         one_model("a b", "/a")
-    with pytest.raises(RepositoryError, match="model-base-path is in an object store"):
-        one_model("a", "s3://bucket/a")
+    assert one_model("a", "S3://bucket/a/") == ServedModel("a", "s3://bucket/a")
+    with pytest.raises(RepositoryError, match="model-base-path: expected s3://BUCKET/PREFIX"):
+        one_model("a", "s3://bucket/../a")
+
+
+def test_a_base_path_may_be_in_an_object_store_and_has_one_spelling():
+    (model,) = parse(config('name: "a" base_path: "gs://bucket/prod/a/"'))
+    assert model.base_path == "gs://bucket/prod/a"
+    assert model.location == StoreUrl("gs", "bucket", "prod/a")
