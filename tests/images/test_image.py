@@ -187,7 +187,8 @@ def test_the_gateway_has_what_each_kind_of_store_needs(container):
     code = (
         "import fsspec\n"
         "kinds = [fsspec.get_filesystem_class(one) for one in ('s3', 'gs', 'az', 'abfs')]\n"
-        "print(*[kind.__module__.split('.')[0] for kind in kinds])"
+        "print(*[kind.__module__.split('.')[0] for kind in kinds])\n"
+        "import huggingface_hub"
     )
 
     assert container.python(code).split() == ["s3fs", "gcsfs", "adlfs", "adlfs"]
