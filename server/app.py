@@ -26,15 +26,23 @@ IMPORT_TIMEOUT = 120.0
 
 async def serve(settings: Settings, on_settled: Callable[[Addresses], None] | None = None) -> None:
     """Run a gateway until SIGTERM or SIGINT; `on_settled` is called once models are loaded."""
-    gateway = await _make(settings)
+    made: list[Gateway] = []
+
+    def stop_admitting() -> bool:
+        return any(gateway.stop_admitting() for gateway in made)
+
     # At once: workers end by themselves when their sockets close.
-    stopping = Stopping(settings.drain_delay, gateway.stop_admitting, lambda: os._exit(1))
+    stopping = Stopping(settings.drain_delay, stop_admitting, lambda: os._exit(1))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.signal, number.name)
+    stop = asyncio.ensure_future(stopping.asked())
+    gateway = await _make(settings)
+    made.append(gateway)
+    # What was signalled while this process imported is heard now.
+    await asyncio.sleep(0)
+    starting = asyncio.ensure_future(_start(gateway, on_settled))
     try:
-        starting = asyncio.ensure_future(_start(gateway, on_settled))
-        stop = asyncio.ensure_future(stopping.asked())
         await asyncio.wait({starting, stop}, return_when=asyncio.FIRST_COMPLETED)
         if not starting.cancel():
             starting.result()
@@ -42,14 +50,16 @@ async def serve(settings: Settings, on_settled: Callable[[Addresses], None] | No
         await asyncio.wait({starting})
         await stopping.delay()
     finally:
+        starting.cancel()
+        await asyncio.wait({starting})
         await gateway.stop()
 
 
 async def _make(settings: Settings) -> Gateway:
     zygotes = Zygotes(settings.runtime_pythons, IMPORT_TIMEOUT)
-    if settings.model_control is not ModelControl.EXPLICIT:
-        await zygotes.begin(runtimes_at_a_glance(settings.model_repositories))
     try:
+        if settings.model_control is not ModelControl.EXPLICIT:
+            await zygotes.begin(runtimes_at_a_glance(settings.model_repositories))
         from server.gateway import Gateway
 
         return Gateway(settings, zygotes)

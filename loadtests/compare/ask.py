@@ -14,6 +14,7 @@ from loadtests.compare.places import Place
 from loadtests.compare.underway import ServerError
 from loadtests.generator.answer import TIMEOUT
 from loadtests.generator.target import GRPC
+from loadtests.generator.trust import is_tls
 from loadtests.samples.discover import signature_of
 from loadtests.samples.labels import known
 from loadtests.samples.made_up import made_up
@@ -22,6 +23,11 @@ from loadtests.wire import oip_grpc, oip_rest, tfs_grpc, tfs_rest, torchserve
 from runtimes.contract.tensor import Signature
 
 SHOWN = 200
+
+UNTRUSTED = (
+    "has no certificate that is believed: say ca_file, the authority's certificate as PEM, and a "
+    "name in url that the certificate has"
+)
 
 
 def signature_at(place: Place) -> Signature:
@@ -33,8 +39,10 @@ def signature_at(place: Place) -> Signature:
         )
     url = f"{place.rest}/v2/models/{quote(place.model, safe='')}"
     try:
-        answer = requests.get(url, timeout=TIMEOUT)
+        answer = requests.get(url, timeout=TIMEOUT, verify=place.trust.verify)
         return signature_of(answer.json())
+    except requests.exceptions.SSLError:
+        raise ServerError(f"candidate '{place.name}' {UNTRUSTED}") from None
     except (requests.RequestException, ValueError, KeyError, TypeError):
         raise ServerError(f"candidate '{place.name}': no metadata of {place.model}") from None
 
@@ -73,8 +81,12 @@ def ask(
     asked = replace(signature, outputs=outputs)
     try:
         found = _by_grpc(place, own) if place.protocol in GRPC else _by_http(place, own, asked)
+    except requests.exceptions.SSLError:
+        raise ServerError(f"candidate '{place.name}' {UNTRUSTED}") from None
     except (requests.RequestException, grpc.RpcError) as error:
-        raise ServerError(f"candidate '{place.name}' does not answer: {_reason(error)}") from None
+        hint = f", or it {UNTRUSTED}" if is_tls(place.address) else ""
+        reason = _reason(error) + hint
+        raise ServerError(f"candidate '{place.name}' does not answer: {reason}") from None
     except (ValueError, KeyError, TypeError, IndexError) as error:
         reason = str(error)[:SHOWN]
         raise ServerError(f"candidate '{place.name}': no answer to read ({reason})") from None
@@ -89,6 +101,8 @@ def _by_http(
 ) -> list[tuple[Answers, float]]:
     found = []
     with requests.Session() as session:
+        # As in the load: compressing takes time, and Triton does it for whoever can read it.
+        session.headers["Accept-Encoding"] = "identity"
         for sample in samples:
             if place.protocol == "tfs-rest":
                 call = tfs_rest.predict(place.model, sample)
@@ -100,8 +114,9 @@ def _by_http(
                 call = oip_rest.json(place.model, sample)
             began = time.monotonic()
             answer = session.post(
-                place.address + call.path, call.body, headers=dict(call.headers), timeout=TIMEOUT
-            )
+                place.address + call.path, call.body, headers=dict(call.headers), timeout=TIMEOUT,
+                verify=place.trust.verify,
+            )  # fmt: skip
             seconds = time.monotonic() - began
             if answer.status_code != 200:
                 raise ServerError(
@@ -120,7 +135,7 @@ def _by_http(
 def _by_grpc(place: Place, samples: Sequence[Sample]) -> list[tuple[Answers, float]]:
     found = []
     wire = tfs_grpc if place.protocol == "tfs-grpc" else oip_grpc
-    with grpc.insecure_channel(place.address.rpartition("/")[2]) as channel:
+    with _channel(place) as channel:
         call = channel.unary_unary(wire.METHOD, bytes, bytes)
         for sample in samples:
             message = wire.request(place.model, sample)
@@ -128,6 +143,13 @@ def _by_grpc(place: Place, samples: Sequence[Sample]) -> list[tuple[Answers, flo
             answer = call(message, timeout=TIMEOUT, wait_for_ready=True)
             found.append((wire.read(answer), time.monotonic() - began))
     return found
+
+
+def _channel(place: Place) -> grpc.Channel:
+    address = place.address.rpartition("/")[2]
+    if is_tls(place.address):
+        return grpc.secure_channel(address, place.trust.credentials())
+    return grpc.insecure_channel(address)
 
 
 def _reason(error: Exception) -> str:

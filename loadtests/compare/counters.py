@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 import requests
 
+from loadtests.generator.trust import Trust
+
 TIMEOUT = 10.0
 NS_PER_MS = 1e6
 
@@ -53,10 +55,11 @@ class Counters:
         return {**known, "protocol": max(0.0, self.total_ns / per - sum(known.values()))}
 
 
-def read_counters(url: str, model: str) -> Counters | None:
+def read_counters(url: str, model: str, trust: Trust) -> Counters | None:
     """Ask the server at `url`; None where it has no such statistics."""
+    address = f"{url}/v2/models/{quote(model, safe='')}/stats"
     try:
-        answer = requests.get(f"{url}/v2/models/{quote(model, safe='')}/stats", timeout=TIMEOUT)
+        answer = requests.get(address, timeout=TIMEOUT, verify=trust.verify)
         if answer.status_code != 200:
             return None
         return counters_of(answer.json())

@@ -29,7 +29,7 @@ def terms(spec: Spec, place: Place) -> TermValues:
 
 def counted(place: Place) -> int | None:
     """How many requests its server says it answered in all."""
-    counters = read_counters(place.rest, place.model) if place.rest else None
+    counters = read_counters(place.rest, place.model, place.trust) if place.rest else None
     return counters.answered if counters is not None else None
 
 

@@ -55,7 +55,7 @@ class Meter:
             place.address, place.protocol, place.model,
             renamed(self._samples, place.candidate.names),
             seconds=seconds, rate=rate, concurrency=spec.in_flight if rate else spec.clients,
-            moments=spec.moments, seed=spec.seed + round_number,
+            moments=spec.moments, seed=spec.seed + round_number, trust=place.trust,
         )  # fmt: skip
 
     def measure(
@@ -122,7 +122,7 @@ def cell_of(
 
 
 def _counters(place: Place) -> Counters | None:
-    return read_counters(place.rest, place.model) if place.rest else None
+    return read_counters(place.rest, place.model, place.trust) if place.rest else None
 
 
 def _spent(before: float | None, after: float | None) -> float | None:

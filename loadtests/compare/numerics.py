@@ -37,6 +37,11 @@ def explanations(runtimes: Mapping[str, str], terms: Mapping[str, TermValues]) -
     """What makes the candidates differ; `runtimes` is "" where one is not known."""
     found = []
     known = {runtime for runtime in runtimes.values() if runtime and runtime != "echo"}
+    if unknown := [name for name, runtime in runtimes.items() if not runtime]:
+        found.append(
+            f"What computes behind {', '.join(unknown)} is not told: another runtime adds up in "
+            "another order and fuses other operators, and on a GPU may use TF32."
+        )
     if len(known) > 1:
         found.append(
             "Runtimes have kernels of their own (oneDNN, Eigen, MLAS, cuDNN), which add up the "

@@ -6,7 +6,7 @@ import contextlib
 import re
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from loadtests.compare.spec import Candidate, Spec
 from loadtests.compare.terms import frontends, model_settings
 from loadtests.compare.underway import ServerError, Underway, start
 from loadtests.generator.target import GRPC, TargetProtocol
+from loadtests.generator.trust import Trust
 
 HIDDEN = ("golden", "warmup")
 """Folders of a model that are not copied: each candidate is asked the same, and warmed alike."""
@@ -26,7 +27,8 @@ class Place:
     """A candidate, ready to be asked.
 
     `rest` is where the Open Inference Protocol's statistics are, "" where nowhere, `pid` the
-    server's process, 0 where not known, `folder` the model's in the server's repository.
+    server's process, 0 where not known, `folder` the model's in the server's repository, `trust`
+    who vouches for it over TLS.
     """
 
     candidate: Candidate
@@ -39,6 +41,7 @@ class Place:
     server: Underway | None = None
     folder: Path | None = None
     shared: bool = False
+    trust: Trust = field(default_factory=Trust)
 
     @property
     def name(self) -> str:
@@ -65,7 +68,7 @@ def places(spec: Spec, base: Path, work: Path) -> Iterator[list[Place]]:
             found |= _start(spec, group, base, folder, servers)
         for candidate in spec.candidates:
             if candidate.url:
-                found[candidate.name] = _elsewhere(spec, candidate)
+                found[candidate.name] = _elsewhere(spec, candidate, base)
         yield [found[candidate.name] for candidate in spec.candidates]
     finally:
         for server in servers:
@@ -163,12 +166,29 @@ def _left_out(source: Path, folder: str, names: list[str]) -> set[str]:
     return {name for name in names if name.isdecimal() or name in HIDDEN or name[0] == "."}
 
 
-def _elsewhere(spec: Spec, candidate: Candidate) -> Place:
+def _elsewhere(spec: Spec, candidate: Candidate, base: Path) -> Place:
     protocol = spec.protocol_of(candidate)
     url = candidate.url.rstrip("/")
     speaks_statistics = protocol in ("rest", "rest-json")
     rest = candidate.rest.rstrip("/") or (url if speaks_statistics else "")
-    return Place(candidate, protocol, url, candidate.model, rest, candidate.pid, {})
+    trust = _trust(candidate, base)
+    return Place(candidate, protocol, url, candidate.model, rest, candidate.pid, {}, trust=trust)
+
+
+def _trust(candidate: Candidate, base: Path) -> Trust:
+    """With the file's place as other processes find it, too."""
+    if not candidate.ca_file:
+        return Trust(insecure=candidate.insecure)
+    path = (base / candidate.ca_file).resolve()
+    try:
+        Trust(str(path)).context()
+    except OSError as error:  # which ssl's errors are, too
+        reason = error.strerror if isinstance(error, FileNotFoundError) else "no certificates in it"
+        raise ServerError(
+            f"candidate '{candidate.name}': ca_file: expected a file of certificates as PEM, got "
+            f"{candidate.ca_file} ({reason})"
+        ) from None
+    return Trust(str(path), candidate.insecure)
 
 
 def _model_names(group: Sequence[Candidate]) -> dict[str, str]:

@@ -49,6 +49,7 @@ def _point(cells: Sequence[Cell], latencies: Latencies) -> Point:
         mean_batch=_mean_batch(cells),
         cpu_seconds_per_1000=mean_estimate([cpu_per_1000(cell) for cell in cells]),
         limited=sum(bool(cell.limits) for cell in cells),
+        gpu_seconds_per_1000=mean_estimate([gpu_per_1000(cell) for cell in cells]),
     )
 
 
@@ -57,6 +58,13 @@ def cpu_per_1000(cell: Cell) -> float | None:
     if cell.cpu_seconds is None or not cell.answered:
         return None
     return cell.cpu_seconds / cell.answered * 1000
+
+
+def gpu_per_1000(cell: Cell) -> float | None:
+    """Seconds in which the busiest GPU had work, per 1,000 answers."""
+    if cell.gpu_use is None or not cell.answered:
+        return None
+    return cell.gpu_use * cell.seconds / cell.answered * 1000
 
 
 def _mean_batch(cells: Sequence[Cell]) -> float | None:

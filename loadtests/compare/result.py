@@ -67,6 +67,7 @@ class Point:
     mean_batch: float | None
     cpu_seconds_per_1000: Estimate | None
     limited: int
+    gpu_seconds_per_1000: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import yaml
 
 from loadtests.generator.plan import Moments
 from loadtests.generator.target import TargetProtocol
+from loadtests.generator.trust import is_tls
 
 MAX_CANDIDATES = 12
 MAX_SPEC_BYTES = 256 * 1024
@@ -30,7 +31,7 @@ KEPT_FLAGS = ("model_repository", "model_config_file", "model_base_path", "model
 """Settings of a server that the comparison makes itself; `frontends` is one of the terms."""
 
 
-URL = re.compile(r"^((http|grpc)://)?[^/\s@?#]+:\d{1,5}/?$")
+URL = re.compile(r"^((https?|grpcs?)://)?[^/\s@?#]+:\d{1,5}/?$")
 """What the generator can reach."""
 
 
@@ -68,6 +69,8 @@ class Candidate(_Part, frozen=True, kw_only=True):
     `settings` are fields of model.yaml and `server` flags of `underway serve`, over the terms.
     Of another server `terms` are what is known of it, `pid` its process on this machine, `rest`
     where it gives statistics if `url` does not. `names` are its names for the reference's tensors.
+    `ca_file` has the authorities that vouch for it over TLS, instead of the system's; with
+    `insecure` nobody need do so.
     """
 
     name: Name
@@ -77,6 +80,8 @@ class Candidate(_Part, frozen=True, kw_only=True):
     url: str = ""
     rest: str = ""
     pid: Annotated[int, msgspec.Meta(ge=0)] = 0
+    ca_file: str = ""
+    insecure: bool = False
     protocol: TargetProtocol | None = None
     terms: dict[str, Any] = {}
     names: dict[str, str] = {}
@@ -175,10 +180,15 @@ def _of(candidate: Candidate) -> list[str]:
                      "not for one at a url; say terms instead")  # fmt: skip
     for field, url in (("url", candidate.url), ("rest", candidate.rest)):
         if url and not URL.match(url):
-            found.append(f"{at}: {field}: expected http://HOST:PORT, for gRPC HOST:PORT, "
-                         f"got '{url}'")  # fmt: skip
+            found.append(f"{at}: {field}: expected http://HOST:PORT or https://HOST:PORT, for gRPC "
+                         f"HOST:PORT or grpcs://HOST:PORT, got '{url}'")  # fmt: skip
     if not candidate.url and (candidate.terms or candidate.pid or candidate.rest):
         found.append(f"{at}: terms, pid and rest are for another server by url; say settings")
     if not candidate.url and candidate.protocol == "torchserve":
         found.append(f"{at}: protocol torchserve is for another server by url")
+    over_tls = is_tls(candidate.url) or is_tls(candidate.rest)
+    if (candidate.ca_file or candidate.insecure) and not over_tls:
+        found.append(f"{at}: ca_file and insecure are for a url with https:// or grpcs://")
+    if candidate.insecure and candidate.url.startswith("grpcs://"):
+        found.append(f"{at}: insecure: gRPC always checks certificates; say ca_file instead")
     return found

@@ -57,8 +57,8 @@ def costs(result: Result) -> Table:
     rate = goal_rate(result)
     at = f" at {rate_name(rate)}" if rate is not None else ""
     columns = (
-        "candidate", f"CPU s per 1,000{at}", "memory", "GPU memory", "load", "warm-up",
-        "first request", "usual request", "swap", "slowest in the swap", "artifact",
+        "candidate", f"CPU s per 1,000{at}", f"GPU s per 1,000{at}", "memory", "GPU memory", "load",
+        "warm-up", "first request", "usual request", "swap", "slowest in the swap", "artifact",
     )  # fmt: skip
     swaps = {swap.candidate: swap for swap in result.swaps}
     rows = []
@@ -68,7 +68,8 @@ def costs(result: Result) -> Table:
         memory = size(one.memory) + (" (shared)" if one.memory_is_shared else "")
         rows.append(
             [
-                _marked(one), interval(point.cpu_seconds_per_1000) if point else NOT_KNOWN, memory,
+                _marked(one), interval(point.cpu_seconds_per_1000) if point else NOT_KNOWN,
+                interval(point.gpu_seconds_per_1000) if point else NOT_KNOWN, memory,
                 size(one.gpu_memory), _seconds(one.load_s), _seconds(one.warm_up_s),
                 milliseconds(one.first_ms), milliseconds(one.usual_ms),
                 _seconds(swap.ready - swap.published if swap else None),

@@ -33,6 +33,7 @@ def _scalars(writer: SummaryWriter, result: Result, name: str) -> dict[str, floa
             continue
         found = {f"latency_ms/{key}": point.latency_ms[key] for key in QUANTILES}
         found["cpu_seconds_per_1000"] = point.cpu_seconds_per_1000
+        found["gpu_seconds_per_1000"] = point.gpu_seconds_per_1000
         found["answered_per_second"] = point.per_second
         known = {key: each.value for key, each in found.items() if each is not None}
         for key, value in known.items():

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from loadtests.compare.spec import TERMS, Candidate, Spec
+from loadtests.generator.trust import is_tls
 
 UNKNOWN = "not stated"
 """Of another server whose terms the spec does not tell."""
@@ -44,7 +45,8 @@ def terms_of(
     protocol = spec.protocol_of(candidate)
     if candidate.url:
         stated = {name: _shown(value) for name, value in candidate.terms.items()}
-        common = {"protocol": protocol, "rows": str(spec.rows)}
+        over_tls = " over TLS" if is_tls(candidate.url) else ""
+        common = {"protocol": protocol + over_tls, "rows": str(spec.rows)}
         return dict.fromkeys(TERMS, UNKNOWN) | stated | common
     return {
         "protocol": protocol,

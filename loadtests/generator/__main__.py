@@ -89,13 +89,17 @@ def _client(plan: Plan) -> Client:
     if plan.transport == "http":
         from loadtests.generator.http_client import HttpClient
 
-        return HttpClient(plan.address, plan.requests)
+        return HttpClient(
+            plan.address, plan.requests, plan.trust.context() if plan.trust is not None else None
+        )
     from loadtests.generator.grpc_client import GrpcClient
     from loadtests.wire import oip_grpc, tfs_grpc
 
     readers = {oip_grpc.METHOD: oip_grpc.version_of, tfs_grpc.METHOD: tfs_grpc.version_of}
     # Other services' answers are not read: what they are is not known here.
-    return GrpcClient(plan.address, plan.method, plan.requests, readers.get(plan.method))
+    credentials = plan.trust.credentials() if plan.trust is not None else None
+    reader = readers.get(plan.method)
+    return GrpcClient(plan.address, plan.method, plan.requests, reader, credentials)
 
 
 async def _main(plan: Plan, target: Path) -> None:

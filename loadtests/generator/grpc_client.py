@@ -20,12 +20,20 @@ class GrpcClient:
     """One channel; a request waits where `clients` of them are under way."""
 
     def __init__(
-        self, address: str, method: str, requests: Sequence[bytes], version_of: VersionOf | None
+        self,
+        address: str,
+        method: str,
+        requests: Sequence[bytes],
+        version_of: VersionOf | None,
+        credentials: grpc.ChannelCredentials | None = None,
     ) -> None:
         self._requests = requests
         self._version_of = version_of
-        self._channel = grpc.aio.insecure_channel(
-            address, [("grpc.max_receive_message_length", LARGEST)]
+        options = [("grpc.max_receive_message_length", LARGEST)]
+        self._channel = (
+            grpc.aio.insecure_channel(address, options)
+            if credentials is None
+            else grpc.aio.secure_channel(address, credentials, options)
         )
         self._call = self._channel.unary_unary(method)
         self._slots = asyncio.Semaphore(1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 import time
 from collections.abc import Sequence
 
@@ -99,10 +100,13 @@ class _Connection(asyncio.Protocol):
 class HttpClient:
     """`clients` kept connections, used in turn; a request waits where all are in use."""
 
-    def __init__(self, address: str, requests: Sequence[bytes]) -> None:
+    def __init__(
+        self, address: str, requests: Sequence[bytes], tls: ssl.SSLContext | None = None
+    ) -> None:
         host, _, port = address.rpartition(":")
         self._host, self._port = host.strip("[]"), int(port)
         self._requests = requests
+        self._tls = tls
         self._free: asyncio.Queue[_Connection] = asyncio.Queue()
 
     async def open(self, clients: int) -> None:
@@ -144,5 +148,7 @@ class HttpClient:
 
     async def _connect(self) -> _Connection:
         loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(_Connection, self._host, self._port)
+        _, connection = await loop.create_connection(
+            _Connection, self._host, self._port, ssl=self._tls
+        )
         return connection

@@ -10,6 +10,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from loadtests.generator.trust import Trust
+
 BLOCK = 1024
 
 READY = "ready"
@@ -28,6 +30,7 @@ class Plan:
     `rate` of 0 is a closed loop: each of `clients` sends again once it is answered. In an open
     loop `clients` is the most that can be under way; a request that waits for a place is late,
     which counts as the server's time. It ends after `seconds`, with 0 when it is told to.
+    With `trust` it speaks TLS.
     """
 
     transport: Transport
@@ -41,6 +44,7 @@ class Plan:
     start: float = 0.0
     seconds: float = 0.0
     seed: int = 1
+    trust: Trust | None = None
 
     def pack(self) -> bytes:
         """As the content of a file."""

@@ -7,6 +7,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from loadtests.generator.plan import Moments, Plan, Transport
+from loadtests.generator.trust import Trust, is_tls
 from loadtests.samples.sample import Sample
 from loadtests.wire import oip_grpc, oip_rest, tfs_grpc, tfs_rest, torchserve
 
@@ -23,6 +24,9 @@ GRPC = {"grpc": oip_grpc.METHOD, "tfs-grpc": tfs_grpc.METHOD}
 """The method that is called, for each protocol over gRPC."""
 
 
+SCHEMES = ("", "http", "https", "grpc", "grpcs")
+
+
 def plan_for(
     url: str,
     protocol: TargetProtocol,
@@ -34,12 +38,15 @@ def plan_for(
     concurrency: int = 1,
     moments: Moments = "poisson",
     seed: int = 1,
+    trust: Trust | None = None,
 ) -> Plan:
     """`rate` requests per second (open loop), or at rate 0 `concurrency` clients (closed loop).
 
-    `url` is http://HOST:PORT; for gRPC HOST:PORT will do. In an open loop `concurrency` is the
-    most that can be under way: make it large, or the loop is not an open one. Each sample becomes
-    one request, sent equally often. Raises ValueError for what cannot be sent.
+    `url` is http://HOST:PORT or https://HOST:PORT; for gRPC HOST:PORT or grpcs://HOST:PORT. Over
+    TLS the server must be one that `trust` believes, or the system where it is left out. In an open
+    loop `concurrency` is the most that can be under way: make it large, or the loop is not an open
+    one. Each sample becomes one request, sent equally often. Raises ValueError for what cannot be
+    sent.
     """
     if not samples:
         raise ValueError("samples: expected at least one")
@@ -54,13 +61,14 @@ def plan_for(
     return Plan(
         transport=transport, address=address, requests=requests, method=GRPC.get(protocol, ""),
         rate=rate, moments=moments, clients=concurrency, seconds=seconds, seed=seed,
+        trust=(trust or Trust()) if is_tls(url) else None,
     )  # fmt: skip
 
 
 def _address(url: str) -> str:
     parts = urlsplit(url if "//" in url else f"//{url}")
-    if parts.scheme not in ("", "http", "grpc") or not parts.hostname or parts.port is None:
-        raise ValueError(f"url: expected http://HOST:PORT, got {url!r}")
+    if parts.scheme not in SCHEMES or not parts.hostname or parts.port is None:
+        raise ValueError(f"url: expected http://HOST:PORT or https://HOST:PORT, got {url!r}")
     if parts.path not in ("", "/"):
         raise ValueError(f"url: expected no path, got {parts.path!r}")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import requests
 
+from loadtests.generator.trust import Trust
 from loadtests.samples.labels import known
 from loadtests.samples.made_up import made_up
 from loadtests.samples.sample import Sample
@@ -39,13 +40,18 @@ class Model:
         return not any(spec.datatype in halves for spec in specs)
 
 
-def discover(url: str, names: Sequence[str] = (), rows: int = 1) -> list[Model]:
+def discover(
+    url: str, names: Sequence[str] = (), rows: int = 1, trust: Trust | None = None
+) -> list[Model]:
     """The models `names` at `url`, or all that are ready, with samples of `rows` rows.
 
     Of labelled samples only those stay that are answered right now: no model is perfect, and from
-    then on a wrong answer is the server's. Raises DiscoveryError.
+    then on a wrong answer is the server's. Over TLS it must be one that `trust` believes, or the
+    system where that is left out. Raises DiscoveryError.
     """
     with requests.Session() as session:
+        # Also said with every call: what is said here alone yields to REQUESTS_CA_BUNDLE.
+        session.verify = (trust or Trust()).verify
         try:
             found = list(names) or _ready(session, url)
             if not found:
@@ -57,7 +63,9 @@ def discover(url: str, names: Sequence[str] = (), rows: int = 1) -> list[Model]:
 
 
 def _ready(session: requests.Session, url: str) -> list[str]:
-    answer = session.post(f"{url}/v2/repository/index", json={"ready": True}, timeout=TIMEOUT)
+    answer = session.post(
+        f"{url}/v2/repository/index", json={"ready": True}, timeout=TIMEOUT, verify=session.verify
+    )
     if answer.status_code != 200:
         raise DiscoveryError(
             f"{url} has no repository index ({answer.status_code}): name the models to ask"
@@ -66,7 +74,9 @@ def _ready(session: requests.Session, url: str) -> list[str]:
 
 
 def _model(session: requests.Session, url: str, name: str, rows: int) -> Model:
-    answer = session.get(f"{url}/v2/models/{quote(name, safe='')}", timeout=TIMEOUT)
+    answer = session.get(
+        f"{url}/v2/models/{quote(name, safe='')}", timeout=TIMEOUT, verify=session.verify
+    )
     if answer.status_code != 200:
         raise DiscoveryError(f"model {name}: {answer.status_code} {answer.text[:200]}")
     signature = signature_of(answer.json())
@@ -94,7 +104,10 @@ def _right(
     right, wrong = [], ""
     for sample in samples:
         call = oip_rest.binary(name, sample)
-        answer = session.post(url + call.path, call.body, headers=call.headers, timeout=TIMEOUT)
+        answer = session.post(
+            url + call.path, call.body, headers=call.headers, timeout=TIMEOUT,
+            verify=session.verify,
+        )  # fmt: skip
         if answer.status_code != 200:
             raise DiscoveryError(f"model {name}: {answer.status_code} {answer.text[:200]}")
         complaint = sample.check(oip_rest.read(answer.content, answer.headers))

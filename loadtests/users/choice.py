@@ -8,6 +8,7 @@ import requests
 from locust import events
 from locust.env import Environment
 
+from loadtests.generator.trust import Trust
 from loadtests.users.catalogue import DEFAULT_HOST
 from loadtests.users.grpc import TfServingGrpc
 from loadtests.users.rest import TfServingRest
@@ -37,9 +38,12 @@ def speaks_tf_serving(host: str) -> bool:
     nobody serves is answered otherwise.
     """
     try:
-        index = requests.post(f"{host}/v2/repository/index", json={"ready": True}, timeout=TIMEOUT)
+        trust = Trust().verify
+        index = requests.post(
+            f"{host}/v2/repository/index", json={"ready": True}, timeout=TIMEOUT, verify=trust
+        )
         name = index.json()[0]["name"]
-        status = requests.get(f"{host}/v1/models/{name}", timeout=TIMEOUT)
+        status = requests.get(f"{host}/v1/models/{name}", timeout=TIMEOUT, verify=trust)
         return status.status_code == 200 and "model_version_status" in status.json()
     except (requests.RequestException, ValueError, KeyError, IndexError, TypeError):
         return False

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import grpc
 import grpc.experimental.gevent
 
+from loadtests.generator.trust import Trust, is_tls
 from loadtests.samples.discover import Model
 from loadtests.samples.sample import Answers, Sample
 from loadtests.users.base import ModelUser, Question, Refused
@@ -30,7 +31,11 @@ class GrpcUser(ModelUser[bytes]):
         address = options.grpc_address or beside(str(self.host))
         # Channels to one address share a connection unless they are told not to.
         settings = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", -1)]
-        self._channel = grpc.insecure_channel(address, settings)
+        self._channel = (
+            grpc.secure_channel(address, Trust().credentials(), settings)
+            if is_tls(str(self.host))
+            else grpc.insecure_channel(address, settings)
+        )
         self._call = self._channel.unary_unary(self.method)
 
     def exchange(self, question: Question[bytes]) -> tuple[Answers, int]:

@@ -73,7 +73,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     def add(name: str, default: object, **more: object) -> None:
         variable = PREFIX + name.strip("-").replace("-", "_").upper()
         # Locust's parser is configargparse, which knows env_var.
-        group.add_argument(name, default=default, env_var=variable, **more)  # type: ignore[arg-type]
+        action = group.add_argument(name, default=default, env_var=variable, **more)  # type: ignore[arg-type]
+        # The page shows what has this; Locust sets it only for options outside of groups.
+        action.include_in_web_ui = True  # type: ignore[attr-defined]
 
     add("--shape", "steady", choices=SHAPES, help="how the number of users changes")
     add("--loop", "closed", choices=LOOPS,

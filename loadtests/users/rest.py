@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ssl
+
 from geventhttpclient import HTTPClient
 from geventhttpclient.response import HTTPParseError
 
+from loadtests.generator.trust import Trust
 from loadtests.samples.discover import Model
 from loadtests.samples.sample import Answers, Sample
 from loadtests.users.base import ModelUser, Question, Refused
@@ -25,7 +28,7 @@ class HttpUser(ModelUser[HttpCall]):
         """Nothing is sent yet."""
         self._client = HTTPClient.from_url(
             str(self.host), concurrency=options.in_flight if options.moments else 1,
-            connection_timeout=TIMEOUT, network_timeout=TIMEOUT,
+            connection_timeout=TIMEOUT, network_timeout=TIMEOUT, ssl_context_factory=_tls,
         )  # fmt: skip
 
     def exchange(self, question: Question[HttpCall]) -> tuple[Answers, int]:
@@ -51,6 +54,10 @@ class HttpUser(ModelUser[HttpCall]):
         super().on_stop()
         if hasattr(self, "_client"):
             self._client.close()
+
+
+def _tls(**_: object) -> ssl.SSLContext:
+    return Trust().context()
 
 
 class OipRest(HttpUser):

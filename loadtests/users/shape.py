@@ -40,7 +40,8 @@ class Shape(LoadTestShape):
             return None
         if options.shape in ("steady", "soak", "swap"):
             return users, options.spawn_rate or 1
-        return users, max(users, 1)
+        # At once, and so at the end of a spike: Locust stops no more per second than it starts.
+        return users, peak
 
     def _is_saturated(self, limit: float) -> bool:
         now = self._moment()

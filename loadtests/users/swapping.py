@@ -71,8 +71,12 @@ def _start(environment: Environment, **_: object) -> None:
         swapper.start()
     except ValueError as error:
         log.error("%s", error)
-        environment.process_exit_code = 2
-        gevent.spawn_later(0, environment.runner.quit)  # type: ignore[union-attr]
+        runner = environment.runner
+        assert runner is not None  # noqa: S101
+        if environment.web_ui is None:
+            environment.process_exit_code = 2
+        # With the page there can be another test, with options that can be used.
+        gevent.spawn_later(0, runner.quit if environment.web_ui is None else runner.stop)
         return
     environment.underway_swapper = swapper  # type: ignore[attr-defined]
 

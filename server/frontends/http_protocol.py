@@ -109,6 +109,10 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self.loop.call_later(self.closing.linger, self._leave)
 
+    def give_up(self) -> None:
+        """The server has stopped, and nobody answers any more what is still coming."""
+        self.transport.close()
+
     def send_400_response(self, msg: str) -> None:
         """Refuse what cannot be parsed; uvicorn would answer in plain text."""
         self._refuse(HTTPStatus.BAD_REQUEST, "the request is not valid HTTP/1.1")
@@ -138,10 +142,12 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Some of the body is there."""
         self._progress = True
+        latest = self._latest
+        if isinstance(latest, WholeCycle):
+            latest.add(body)
+            return
         cycle = self.cycle
-        if isinstance(cast(Cycle, cycle), WholeCycle):
-            cycle.body += body
-        elif cycle.body:
+        if cycle.body:
             if type(cast(object, cycle.body)) is bytes:
                 cycle.body = bytearray(cycle.body)
             super().on_body(body)
@@ -153,14 +159,13 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """All of the request is there."""
         self._progress = True
-        cycle = self.cycle
-        if not isinstance(cast(Cycle, cycle), WholeCycle):
+        if not isinstance(self._latest, WholeCycle):
             super().on_message_complete()
         elif self._served is None or self._served.response_complete:
-            self._start_asgi_task(cycle, self.app)
+            self._start_asgi_task(self.cycle, self.app)
         else:
             self.flow.pause_reading()
-            self.pipeline.appendleft((cycle, self.app))
+            self.pipeline.appendleft((self.cycle, self.app))
 
     def on_response_complete(self) -> None:
         """Go on with the next request, or begin to count how long there is none.
@@ -170,11 +175,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
         if self.pipeline:
             cycle, app = self.pipeline.pop()
             self._start_asgi_task(cycle, app)
+            # Only now: nothing is read while requests wait, but a client that leaves is to be seen.
+            self.flow.resume_reading()
             return
+        self.flow.resume_reading()
         self._idle_from = self.loop.time()
         if self._idle_timer is None:
             self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._idle)
@@ -217,19 +224,23 @@ class BoundedProtocol(HttpToolsProtocol):
         if answering is None or parser.get_http_version() != "1.1" or body_size(headers) is None:
             return None
         fields, keep = self.server_state.default_headers, parser.should_keep_alive()
-        return WholeCycle(answering, headers, self, fields, keep_alive=keep)
+        return WholeCycle(self.url, answering, headers, self, fields, keep_alive=keep)
+
+    @property
+    def _latest(self) -> Cycle | None:
+        """The request that was begun last."""
+        return self.cycle
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        self._served = cycle
+        self._served = begun = cast(Cycle, cycle)
         if self._leaving or self.loop.time() >= self._ends_at:
             # What was read behind it is answered first: a client may not send it twice.
             cycle.keep_alive &= bool(self.pipeline)
-        whole = cast(Cycle, cycle)
-        if not isinstance(whole, WholeCycle):
+        if isinstance(begun, WholeCycle):
+            begun.task = self.loop.create_task(begun.run())
+            self.tasks.add(begun.task)
+        else:
             super()._start_asgi_task(cycle, app)
-            return
-        whole.task = self.loop.create_task(whole.run())
-        self.tasks.add(whole.task)
 
     # ---- refusing ------------------------------------------------------------------------------
 

@@ -85,6 +85,8 @@ class HttpServer:
         self._server.should_exit = True
         if self._task is not None:
             await self._task
+        for connection in list(self._server.server_state.connections):
+            cast(BoundedProtocol, connection).give_up()
         self._socket.close()
 
 

@@ -8,6 +8,7 @@ small size, and needs none of that; all else goes uvicorn's way, to the same end
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Protocol
@@ -33,9 +34,9 @@ _CLOSE = (b"connection", b"close")
 
 _log = structlog.get_logger(__name__)
 
-WholeAnswering = Callable[[RawHeaders, bytes], Awaitable[DirectAnswer]]
-"""Answers a request by its headers, their names in lower case, and its whole body; raises
-ServingError."""
+WholeAnswering = Callable[[RawHeaders, Buffer, int], Awaitable[DirectAnswer]]
+"""Answers a request by its headers, their names in lower case, its whole body, and when its head
+was there (nanoseconds on the monotonic clock); raises ServingError."""
 
 
 class WholeDoor(Protocol):
@@ -92,17 +93,22 @@ def _told(response: Response) -> Outcome:
 
 
 class WholeCycle:
-    """One request and its answer, in uvicorn's place for it; `body` is filled before it is run."""
+    """One POST to `url` and its answer, in uvicorn's place for it; `add` fills it before it is run.
+
+    `task` is the one that it is run in.
+    """
 
     message_event = _Unheard()
 
     __slots__ = (
-        "_answering", "_connection", "_default_headers", "_headers", "body",
-        "disconnected", "keep_alive", "more_body", "response_complete", "response_started", "task",
+        "_answering", "_begun", "_body", "_connection", "_default_headers", "_head_ns", "_headers",
+        "_url", "disconnected", "keep_alive", "more_body", "response_complete", "response_started",
+        "task",
     )  # fmt: skip
 
     def __init__(
         self,
+        url: bytes,
         answering: WholeAnswering,
         headers: RawHeaders,
         connection: Connection,
@@ -110,40 +116,60 @@ class WholeCycle:
         *,
         keep_alive: bool,
     ) -> None:
-        self.body = b""
         self.more_body = True
         self.keep_alive = keep_alive
         self.disconnected = self.response_started = self.response_complete = False
+        self.task: asyncio.Task[None] | None = None
+        self._head_ns = time.monotonic_ns()
+        self._url = url
+        self._body: bytes | bytearray = b""
         self._answering = answering
         self._headers = headers
         self._connection = connection
         self._default_headers = default_headers
-        self.task: asyncio.Task[None] | None = None
+        self._begun = False
+
+    def add(self, part: bytes) -> None:
+        """Take some of the body."""
+        if not self._body:
+            self._body = part
+        elif isinstance(self._body, bytes):
+            self._body = bytearray().join((self._body, part))
+        else:
+            self._body += part
 
     def gone(self) -> None:
         """The client is not there any more: whoever works for it stops."""
         self.disconnected = True
-        if self.task is not None and not self.response_complete:
-            self.task.cancel()
+        if self.task is None or self.response_complete:
+            return
+        self.task.cancel()
+        if not self._begun:  # nor will it ever
+            self._connection.forget(self)
 
     async def run(self) -> None:
-        """Answer; `task` is the one that this runs in."""
+        """Answer."""
+        self._begun = True
         try:
             await self._send(*await self._outcome())
         except Exception:
-            _log.exception("unexpected error")
+            _log.exception("unexpected error", method="POST", path=self._url.decode("latin-1"))
             await self._send(*_told(error_response(500, UNEXPECTED)))
         finally:
+            # An idle connection keeps its latest cycle, which is to keep nothing of a client's.
+            self._headers = {}
             self._connection.forget(self)
 
     async def _outcome(self) -> Outcome:
+        body, self._body = self._body, b""
         try:
-            answer = await self._answering(self._headers, self.body)
+            answer = await self._answering(self._headers, body, self._head_ns)
         except ServingError as error:
             return _told(serving_error_response(error))
         except asyncio.CancelledError:
             if self.disconnected:
                 return _told(serving_error_response(Cancelled("the client went away")))
+            self.keep_alive = False
             return _told(serving_error_response(Unavailable("the server is stopping")))
         fields = [*answer.headers, (b"content-length", b"%d" % answer.size)]
         return HTTPStatus.OK, fields, answer.parts
@@ -153,8 +179,9 @@ class WholeCycle:
             await self._connection.writable()
         if self.disconnected:
             return
+        head = self._head(status, fields)
         self.response_started = self.response_complete = True
-        self._connection.write_whole([self._head(status, fields), *parts])
+        self._connection.write_whole([head, *parts])
         self._connection.end(keep=self.keep_alive)
 
     def _head(self, status: int, fields: list[Header]) -> bytes:

@@ -6,6 +6,7 @@ nothing that a look at the repositories finds depends on it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -16,18 +17,27 @@ from server.repository.artifacts import RUNTIME_OF
 MOST_FOLDERS = 256
 """Models of one repository that are looked at, and versions of one model."""
 
+_SETTINGS, _OWN_WORD, _MOST_BYTES = "model.yaml", b"runtime:", 64 * 2**10
+
 
 def runtimes_at_a_glance(repositories: Sequence[object]) -> frozenset[str]:
-    """The runtimes of the newest versions in those `repositories` that are folders."""
+    """The runtimes of the newest versions in those `repositories` that are folders.
+
+    Raises nothing: what cannot be read is said by those who really look.
+    """
     found: set[str] = set()
     for repository in repositories:
         if isinstance(repository, Path):
             for model in _folders(repository):
-                found.update(_runtimes(model))
+                with contextlib.suppress(OSError):
+                    found.update(_runtimes(model))
     return frozenset(found)
 
 
 def _runtimes(model: Path) -> Iterator[str]:
+    settings = model / _SETTINGS
+    if settings.exists() and _OWN_WORD in settings.read_bytes()[:_MOST_BYTES]:
+        return  # it says its runtime itself, which need not be what its files look like
     versions = [one for one in _folders(model) if one.name.isdecimal()]
     newest = max(versions, key=lambda one: int(one.name[:18]), default=None)
     if newest is not None:
@@ -37,8 +47,6 @@ def _runtimes(model: Path) -> Iterator[str]:
 
 
 def _folders(parent: Path) -> list[Path]:
-    try:
-        with os.scandir(parent) as entries:
-            return [Path(entry) for entry in islice(entries, MOST_FOLDERS) if entry.is_dir()]
-    except OSError:
-        return []
+    with contextlib.suppress(OSError), os.scandir(parent) as entries:
+        return [Path(entry) for entry in islice(entries, MOST_FOLDERS) if entry.is_dir()]
+    return []

@@ -84,7 +84,12 @@ class Zygote:
                 await self._start()
 
     async def stop(self) -> None:
-        """Close the control socket, which ends the zygote; kill it if it does not go."""
+        """Close the control socket, which ends the zygote; kill it if it does not go, and at once
+        while it imports and would not notice.
+        """
+        if self._process is not None and self._imported is not None and not self._imported.done():
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
         self._drop()
         if self._process is not None:
             with contextlib.suppress(asyncio.TimeoutError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.server
 import json
 import shutil
@@ -20,9 +21,18 @@ import yaml
 from matplotlib import image
 from onnx import numpy_helper
 
+from loadtests.compare.ask import ask, samples_for, signature_at
+from loadtests.compare.places import Place
 from loadtests.compare.result import Result, read_result, to_json
+from loadtests.compare.spec import Candidate
+from loadtests.compare.underway import ServerError
+from loadtests.generator.process import GeneratorError, run
+from loadtests.generator.target import plan_for
+from loadtests.generator.trust import Trust
+from loadtests.samples.sample import Sample
 from tests.harness.echo_repository import add_echo
-from tests.harness.server_process import ROOT, serving
+from tests.harness.server_process import ROOT, ServerProcess, serving
+from tests.harness.tls_proxy import TlsProxy, tls_before
 from tests.unit.loadtests.compare.results import gamma
 from tests.unit.loadtests.compare.results import result as made_up
 
@@ -222,30 +232,51 @@ def torchserve() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def echo(tmp_path_factory, torchserve) -> tuple[Result, Path, int]:
-    """Broken off in the third round: what was measured until then, its folder, the exit code."""
+def echo_folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("compare-echo")
     add_echo(folder, "echo")
-    with serving(folder, arguments=("--frontends", "1")) as other:
-        spec = {
-            "rounds": 50, "seconds": 1, "warm_up_seconds": 0.3, "rates": [4], "in_flight": 10,
-            "clients": 2, "moments": "constant", "saturation": False, "target_p99_ms": 5000,
-            "allow_differences": ["protocol", "device"],
-            "candidates": [
-                {"name": "plain", "model": "echo"},
-                {"name": "slow", "model": "echo", "settings": {"options": {"delay_ms": DELAY_MS}}},
-                {"name": "elsewhere", "model": "echo", "protocol": "grpc",
-                 "url": other.grpc_address, "rest": other.url, "pid": other.process.pid},
-                {"name": "torchserve", "model": "echo", "url": torchserve,
-                 "protocol": "torchserve"},
-            ],
-        }  # fmt: skip
-        running = started(folder, spec)
-        for line in running.stderr:
-            if "round 3" in line:
-                running.send_signal(signal.SIGINT)
-                break
-        running.communicate(timeout=100)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def other(echo_folder) -> Iterator[ServerProcess]:
+    with serving(echo_folder, arguments=("--frontends", "1")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def tls(other, tmp_path_factory) -> Iterator[TlsProxy]:
+    """The same server behind one that speaks TLS."""
+    with tls_before(other, tmp_path_factory.mktemp("tls")) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def echo(echo_folder, other, tls, torchserve) -> tuple[Result, Path, int]:
+    """Broken off in the third round: what was measured until then, its folder, the exit code."""
+    folder = echo_folder
+    secure = {"ca_file": str(tls.ca_file), "model": "echo"}
+    spec = {
+        "rounds": 50, "seconds": 1, "warm_up_seconds": 0.3, "rates": [4], "in_flight": 10,
+        "clients": 2, "moments": "constant", "saturation": False, "target_p99_ms": 5000,
+        "allow_differences": ["protocol", "device"],
+        "candidates": [
+            {"name": "plain", "model": "echo"},
+            {"name": "slow", "model": "echo", "settings": {"options": {"delay_ms": DELAY_MS}}},
+            {"name": "elsewhere", "model": "echo", "protocol": "grpc",
+             "url": other.grpc_address, "rest": other.url, "pid": other.process.pid},
+            {"name": "torchserve", "model": "echo", "url": torchserve,
+             "protocol": "torchserve"},
+            {"name": "https", "url": tls.rest, **secure},
+            {"name": "grpcs", "url": tls.grpc, "protocol": "grpc", **secure},
+        ],
+    }  # fmt: skip
+    running = started(folder, spec)
+    for line in running.stderr:
+        if "round 3" in line:
+            running.send_signal(signal.SIGINT)
+            break
+    running.communicate(timeout=100)
     return read_result(folder / "out/result.json"), folder, running.returncode
 
 
@@ -285,6 +316,41 @@ def test_other_servers_are_measured_and_what_they_do_not_tell_is_blank(echo):
     assert result.point("torchserve", 4.0).cpu_seconds_per_1000 is None
     assert result.point("torchserve", 4.0).stages_ms == {}
     assert any("torchserve is another server" in note for note in result.notes)
+
+
+def test_servers_are_asked_over_tls_and_that_is_a_difference_of_terms(echo):
+    result, _, _ = echo
+    candidates = {candidate.name: candidate for candidate in result.candidates}
+
+    for name, protocol in (("https", "rest over TLS"), ("grpcs", "grpc over TLS")):
+        assert candidates[name].ranked
+        assert candidates[name].terms["protocol"] == protocol
+        assert candidates[name].requests.measured > 0
+        assert result.point(name, 4.0).answered > 0
+    assert {cell.failed for cell in result.cells if cell.candidate in ("https", "grpcs")} == {0}
+    # Its statistics are read over TLS, too.
+    assert candidates["https"].requests.counted > 0
+    assert result.point("https", 4.0).stages_ms["queue"] >= 0
+
+
+@pytest.mark.parametrize("trust", [Trust(), Trust(insecure=True)], ids=["system", "insecure"])
+def test_who_vouches_for_a_server_is_the_system_unless_it_is_told(tls, trust):
+    candidate = Candidate(name="c", model="echo", url=tls.rest)
+    place = Place(candidate, "rest", tls.rest, "echo", tls.rest, 0, {}, trust=trust)
+    plan = functools.partial(plan_for, tls.rest, "rest", "echo", seconds=0.2, trust=trust)
+
+    if trust.insecure:
+        signature = signature_at(place)
+        samples = samples_for(signature, 1)
+        assert len(ask(place, samples, signature)[0]) == len(samples)
+        records = run(plan(samples))
+        assert len(records.table) > 0
+        assert records.failures == ()
+    else:
+        with pytest.raises(ServerError, match="say ca_file"):
+            signature_at(place)
+        with pytest.raises(GeneratorError, match="certificate"):
+            run(plan([Sample((), lambda _: "")]))
 
 
 # ---- what is refused ----

@@ -1,13 +1,16 @@
-"""Locust's users against a real server: every protocol, a swap under load, and a wrong answer."""
+"""Locust's users against a real server: every protocol, shape and its page; and a wrong answer."""
 
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import onnx
@@ -21,11 +24,17 @@ from loadtests.generator.process import run
 from loadtests.generator.target import plan_for
 from loadtests.samples.discover import discover
 from server.repository.publish import publish
+from tests.harness.echo_repository import add_echo
+from tests.harness.locust_page import locust_page
+from tests.harness.operator import until
 from tests.harness.server_process import ROOT, ServerProcess, serving
+from tests.harness.tls_proxy import tls_before
 
 LOCUSTFILE = ROOT / "loadtests/locustfile.py"
 MODEL = "digits-onnx"
+SLOW = "slow"  # answers one at a time
 LIMITED = 3  # its exit code where the generator was the limit: so it may be on a busy machine
+PROTOCOLS = {"OIP REST", "OIP JSON", "OIP gRPC", "TFS REST", "TFS gRPC"}
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +42,7 @@ def repository(demo_repository, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("locust") / "models"
     shutil.copytree(demo_repository / MODEL, folder / MODEL)
     (folder / MODEL / "model.yaml").write_text("threads: 1\n")
+    add_echo(folder, SLOW, options={"delay_ms": 50})
     return folder
 
 
@@ -42,12 +52,16 @@ def server(repository) -> Iterator[ServerProcess]:
         yield started
 
 
-def locust(server: ServerProcess, *arguments: str) -> subprocess.Popen[str]:
+def locust(
+    server: ServerProcess, *arguments: str, environment: dict[str, str] | None = None
+) -> subprocess.Popen[str]:
     """Locust without its page, started from elsewhere, its statistics as JSON on stdout."""
     return subprocess.Popen(
         [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--json",
-         "--host", server.url, "--grpc-address", server.grpc_address, *arguments],
+         "--host", server.url, "--grpc-address", server.grpc_address, "--models", MODEL,
+         *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/",
+        env={**os.environ, **(environment or {})},
     )  # fmt: skip
 
 
@@ -66,7 +80,7 @@ def test_every_protocol_is_answered_right_while_versions_are_swapped(server, rep
 
     assert running.returncode in (0, LIMITED), log
     found = {row["method"]: row for row in statistics(output)}
-    assert found.keys() == {"OIP REST", "OIP JSON", "OIP gRPC", "TFS REST", "TFS gRPC"}
+    assert found.keys() == PROTOCOLS
     for row in found.values():
         assert (row["name"], row["num_failures"]) == (MODEL, 0)
         assert row["num_requests"] > 10
@@ -74,6 +88,88 @@ def test_every_protocol_is_answered_right_while_versions_are_swapped(server, rep
     limited = running.returncode == LIMITED
     assert ("The generator itself was the limit" in log) == limited
     assert ("The generator was not the limit" in log) != limited
+
+
+def users_over_time(log: str) -> list[int]:
+    """The numbers of users that there really were, one after the other."""
+    found = [int(count) for count in re.findall(r"All users spawned: .*\((\d+) total users\)", log)]
+    return [count for before, count in pairwise([0, *found]) if count != before]
+
+
+@pytest.fixture(scope="module")
+def shaped(server, tmp_path_factory) -> dict[str, tuple[list[dict[str, object]], str]]:
+    """Statistics and log of three shapes; that with steps is over TLS."""
+    calm = ("--loop", "constant", "--rate-per-user", "4", "-t", "9s")
+    with tls_before(server, tmp_path_factory.mktemp("tls")) as tls:
+        secure = ("--host", tls.rest, "--grpc-address", tls.grpc.removeprefix("grpcs://"))
+        running = {
+            "steps": locust(server, "--shape", "steps", "-u", "5", *calm, *secure,
+                            environment={"SSL_CERT_FILE": str(tls.ca_file)}),
+            "spike": locust(server, "--shape", "spike", "-u", "10", *calm),
+            "ramp": locust(server, "--shape", "ramp", "-u", "40", "-t", "20s", "--models", SLOW,
+                           "--latency-limit", "400", "OipRest"),
+        }  # fmt: skip
+        said = {shape: one.communicate(timeout=150) for shape, one in running.items()}
+    for shape, (_, log) in said.items():
+        assert running[shape].returncode in (0, LIMITED), log
+    return {shape: (statistics(output), log) for shape, (output, log) in said.items()}
+
+
+def test_users_come_and_go_as_the_shape_says(shaped):
+    for rows, _ in shaped.values():
+        assert sum(row["num_requests"] for row in rows) > 20
+        assert {row["num_failures"] for row in rows} == {0}
+    users = {shape: users_over_time(log) for shape, (_, log) in shaped.items()}
+    assert users["steps"] == [1, 2, 3, 4, 5]
+    assert users["spike"] == [2, 10, 2]
+    assert users["ramp"] == sorted(users["ramp"])
+    assert len(users["ramp"]) > 3
+    # Nine that wait for each other take 450 ms, so 40 are never reached.
+    end = re.search(
+        r"Saturated with (\d+) users .* p95 was \d+ ms, above 400 ms", shaped["ramp"][1]
+    )
+    assert end is not None
+    assert int(end[1]) == users["ramp"][-1] < 40
+
+
+def test_every_protocol_is_answered_right_over_tls(shaped):
+    rows, _ = shaped["steps"]
+
+    assert {row["method"] for row in rows if row["num_requests"] > 0} == PROTOCOLS
+
+
+def test_a_load_is_chosen_started_watched_and_stopped_on_locusts_page(server):
+    before = server.metric("underway_requests_total", model=MODEL)
+    with locust_page(
+        LOCUSTFILE, "--host", server.url, "--grpc-address", server.grpc_address
+    ) as shown:
+        shown.fill(userCount="1", spawnRate="1", shape="swap")
+        shown.press("Start")
+        shown.until_status("stopped")  # there is nothing to publish, and the page is still there
+        shown.press("New")
+        shown.fill(
+            userCount="5", spawnRate="5", models=MODEL, shape="soak", loop="constant",
+            ratePerUser="8",
+        )  # fmt: skip
+        shown.press("Start")
+        shown.until_status("running")
+        until(lambda: min(shown.counts().get(name, (0, 0))[0] for name in PROTOCOLS) > 5)
+        shown.press("Stop")
+        shown.until_status("stopped")
+        until(lambda: shown.counts()["Aggregated"][0] == total(shown.counts()))
+        found = shown.counts()
+
+    assert found.keys() == {*PROTOCOLS, "Aggregated"}
+    assert {failures for _, failures in found.values()} == {0}
+    counted = server.metric("underway_requests_total", model=MODEL) - before
+    assert counted >= total(found)  # and what was asked to know what to ask
+    assert [url for url in shown.asked if not url.startswith(shown.origin)] == []
+    assert shown.complaints == []
+
+
+def total(counts: dict[str, tuple[int, int]]) -> int:
+    """Requests of all protocols."""
+    return sum(counts[name][0] for name in PROTOCOLS)
 
 
 def test_both_services_over_grpc_are_asked_by_the_generator_and_by_a_comparison(server):

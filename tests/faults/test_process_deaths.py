@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import threading
 import time
 
@@ -212,3 +213,33 @@ def test_a_server_told_to_stop_while_it_loads_stops(tmp_path):
     server.wait_for("loading", model="slow")
 
     assert server.stop() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_told_to_stop_while_it_imports_stops_with_all_it_started(tmp_path, number):
+    (tmp_path / "m/1").mkdir(parents=True)
+    (tmp_path / "m/1/model.onnx").touch()
+    server = ServerProcess("--model-repository", str(tmp_path))
+    gateway = psutil.Process(server.process.pid)
+    until(gateway.children)  # its zygote has a head start
+    family = gateway.children(recursive=True)
+
+    server.process.send_signal(number)
+
+    assert server.process.wait(30) == 0
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert alive == []
+
+
+def test_a_port_that_is_taken_is_told_and_leaves_nothing_behind(tmp_path):
+    (tmp_path / "m/1").mkdir(parents=True)
+    (tmp_path / "m/1/model.onnx").touch()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        server = ServerProcess("--model-repository", str(tmp_path), "--metrics-port", port)
+        gateway = psutil.Process(server.process.pid)
+        until(gateway.children)
+        family = gateway.children(recursive=True)
+        assert server.process.wait(30) == 2
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert alive == []

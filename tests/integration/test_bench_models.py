@@ -1,4 +1,4 @@
-"""`underway demo --bench` at its small scale: built for real, served-shaped, and checked."""
+"""`underway demo --bench` at its small scale: built for real, checked, and served alike."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.server_process import ROOT
+from loadtests.compare.ask import ask, samples_for, signature_at
+from loadtests.compare.parity import parity
+from loadtests.compare.places import Place
+from loadtests.compare.spec import Candidate, Parity
+from tests.harness.server_process import ROOT, serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]  # three frameworks are imported
 
@@ -55,6 +59,31 @@ def test_the_three_formats_answer_alike_and_the_build_says_how_much(built):
     assert 0 <= parity["resnet-tiny"] <= 1e-5
     assert 0 <= parity["bert-tiny"] <= 1e-5
     assert done.stdout.count("one set of weights") == 2
+
+
+def test_the_three_formats_are_served_alike_by_one_server(built):
+    directory, _ = built
+    kinds = ("torchscript", "savedmodel", "onnx")
+    with serving(directory) as server:
+        for network in ("resnet-tiny", "bert-tiny"):
+            places = [
+                Place(
+                    Candidate(name=kind, model=model), "rest", server.url, model, server.url, 0, {}
+                )
+                for kind in kinds
+                for model in [f"{network}-{kind}"]
+            ]
+            signature = signature_at(places[0])
+            samples = samples_for(signature, rows=2)
+            wanted, *others = [ask(place, samples, signature)[0] for place in places]
+
+            assert all(
+                sample.check(answer) == "" for sample, answer in zip(samples, wanted, strict=True)
+            )
+            for answers in others:
+                (output,) = parity(answers, wanted, Parity())
+                assert output.passed
+                assert output.top1 == 1.0
 
 
 def test_what_is_there_is_not_built_again(built):

@@ -43,7 +43,8 @@ class InferDoor:
 
     def whole(self, url: bytes) -> WholeAnswering | None:
         """See whole_request.WholeDoor."""
-        target = _target_of_url(url) if len(url) <= _MAX_URL else None
+        path, _, _ = url.partition(b"?")
+        target = _target_of_url(path) if len(path) <= _MAX_URL else None
         return partial(self._endpoint.infer_whole, *target) if target is not None else None
 
     async def serve(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from starlette.types import Receive
 
 from runtimes.contract.tensor import Buffer
@@ -57,7 +55,7 @@ class InferEndpoint:
         """
         with self._data.exchange(PROTOCOL, model, version) as exchange:
             begun_by_headers(exchange, headers)
-            deadline_ns = _deadline_ns(headers)
+            deadline_ns = _deadline_ns(headers, exchange.began_ns)
             body = await body_of(headers, receive, self._limits.max_message_bytes)
             asked, form = await self._decode(exchange, headers, body, deadline_ns)
             with CancelWhenGone(receive, self._limits.disconnect_check_s):
@@ -65,15 +63,18 @@ class InferEndpoint:
             return await self._told(exchange, asked, form, headers, response)
 
     async def infer_whole(
-        self, model: str, version: str, headers: RawHeaders, body: Buffer
+        self, model: str, version: str, headers: RawHeaders, body: Buffer, head_ns: int
     ) -> DirectAnswer:
-        """The same of a request whose body is here; whoever calls it watches the client."""
+        """The same of a request whose body is here, and whose head was at `head_ns`; whoever calls
+        it watches the client.
+        """
         with self._data.exchange(PROTOCOL, model, version) as exchange:
-            if exchange.observer is not None:
-                begun_by_headers(exchange, headers)
+            begun_by_headers(exchange, headers)
             if len(body) > self._limits.max_message_bytes:
                 raise TooLarge(too_large_message(self._limits.max_message_bytes))
-            asked, form = await self._decode(exchange, headers, body, _deadline_ns(headers))
+            asked, form = await self._decode(
+                exchange, headers, body, _deadline_ns(headers, head_ns)
+            )
             response = await self._data.infer(asked, exchange)
             return await self._told(exchange, asked, form, headers, response)
 
@@ -111,16 +112,15 @@ class InferEndpoint:
         exchange.encoded(answer.size)
         if self._limits.server_timing:
             answer.headers.append((TIMING, server_timing(exchange).encode()))
-        if exchange.trace is not None:
-            answer.headers.extend(trace_fields(exchange))
+        answer.headers.extend(trace_fields(exchange))
         return answer
 
 
-def _deadline_ns(headers: RawHeaders) -> int:
-    """When the answer must be there, from now that the headers are; 0 for no deadline."""
+def _deadline_ns(headers: RawHeaders, head_ns: int) -> int:
+    """When the answer must be there, counted from `head_ns`; 0 for no deadline."""
     if _TIMEOUT not in headers:
         return 0
-    return header_deadline_ns(text_of(headers, _TIMEOUT), time.monotonic_ns())
+    return header_deadline_ns(text_of(headers, _TIMEOUT), head_ns)
 
 
 def _fields(answer: Answer) -> list[Header]:

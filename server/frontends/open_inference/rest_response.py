@@ -18,6 +18,9 @@ from server.planes import ModelMetadata
 _HEADS = 1024
 """Of how many different answers the JSON is remembered, which hardly ever changes."""
 
+_FEW = 16
+"""That of more outputs is made anew each time, so that what is remembered stays small."""
+
 _Spec = tuple[str, Datatype, tuple[int, ...], int]
 """Name, datatype, shape and bytes of an output."""
 
@@ -58,7 +61,8 @@ def _encode_plain(response: InferenceResponse) -> Answer:
         data = tensor.data
         specs.append((tensor.name, tensor.datatype, tensor.shape, len(data)))
         parts.append(data)
-    before, after = _plain_head(response.model, response.version, tuple(specs))
+    head_of = _plain_head if len(specs) <= _FEW else _plain_head.__wrapped__
+    before, after = head_of(response.model, response.version, tuple(specs))
     named = b',"id":' + orjson.dumps(response.id) if response.id else b""
     parts[0] = head = b"".join((before, named, after))
     return Answer(parts, len(head))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -131,6 +132,19 @@ def test_a_rate_far_above_what_a_candidate_can_do_is_not_sent():
 def test_rates_are_the_specs_or_shares_of_what_the_best_can_do():
     assert rates_for([50.0, 10.0, 50.0], CAPACITIES) == [10.0, 50.0]
     assert rates_for([], CAPACITIES) == [100.0, 300.0, 500.0, 700.0, 900.0]
+
+
+def test_gpu_time_is_told_per_thousand_answers():
+    latencies = np.full(200, 4.0)
+    cells = [replace(cell("a", n, 100.0, latencies), gpu_use=use, seconds=2.0)
+             for n, use in ((1, 0.2), (2, 0.4))]  # fmt: skip
+
+    (found,) = points_of(cells, {("a", 100.0, n): latencies for n in (1, 2)})
+    (unknown,) = points_of([cell("a", 1, 100.0, latencies)], {("a", 100.0, 1): latencies})
+
+    # 0.4 s and 0.8 s for 200 answers each.
+    assert found.gpu_seconds_per_1000.value == pytest.approx(3.0)
+    assert unknown.gpu_seconds_per_1000 is None
 
 
 def test_a_points_percentiles_are_numpys_over_all_rounds():

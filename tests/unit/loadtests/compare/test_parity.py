@@ -103,5 +103,11 @@ def test_what_is_known_of_differences_is_said(runtimes, change, said):
     assert said in " ".join(explanations({name: name for name in runtimes}, terms))
 
 
+def test_of_another_server_it_is_said_that_nobody_knows():
+    found = explanations({"ours": "echo", "theirs": ""}, {"ours": TERMS, "theirs": TERMS})
+
+    assert [line.startswith("What computes behind theirs is not told") for line in found] == [True]
+
+
 def test_nothing_is_said_of_what_is_not_there():
     assert explanations({"a": "echo", "b": "echo"}, {"a": TERMS, "b": TERMS}) == []

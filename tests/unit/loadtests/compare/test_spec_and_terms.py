@@ -10,8 +10,10 @@ import pytest
 import yaml
 
 from loadtests.compare.__main__ import main
+from loadtests.compare.places import places
 from loadtests.compare.spec import Candidate, Parity, Spec, SpecError, Terms, parse_spec, read_spec
 from loadtests.compare.terms import UNKNOWN, differences, model_settings, refusal, terms_of
+from loadtests.compare.underway import ServerError
 from tests.harness.server_process import ROOT
 
 
@@ -58,7 +60,11 @@ A = "candidates: [{name: a, model: m}"
          "say terms instead"),
         ("candidates: [{name: a, model: m, url: 'http://h:1', terms: {colour: 1}}]",
          "terms.colour: expected one of protocol"),
-        ("candidates: [{name: a, model: m, url: 'https://h:1'}]", "url: expected http://HOST:PORT"),
+        ("candidates: [{name: a, model: m, url: 'soap://h:1'}]", "url: expected http://HOST:PORT"),
+        ("candidates: [{name: a, model: m, url: 'http://h:1', insecure: true}]", "with https://"),
+        ("candidates: [{name: a, model: m, ca_file: ca.pem}]", "are for a url with https://"),
+        ("candidates: [{name: a, model: m, url: 'grpcs://h:1', insecure: true}]",
+         "gRPC always checks certificates"),
         ("candidates: [{name: a, model: m, url: 'http://h:1', rest: 'h/x'}]", "rest: expected"),
         ("candidates: [{name: a, model: m, protocol: torchserve}]", "by url"),
     ],
@@ -127,6 +133,15 @@ def test_what_is_not_known_of_another_server_is_no_difference_and_no_sameness():
     assert differences(found) == {}
 
 
+def test_tls_is_a_difference_of_terms():
+    made = spec(
+        {"name": "a", "model": "m", "url": "http://h:1"},
+        {"name": "b", "model": "m", "url": "https://h:1"},
+    )
+
+    assert "protocol: rest (a); rest over TLS (b)" in refusal(made, terms(made))
+
+
 def test_what_is_stated_of_another_server_counts():
     made = spec(
         {"name": "a", "model": "m"},
@@ -152,6 +167,20 @@ def test_devices_of_workers_stand_in_for_the_device():
     made = spec({"name": "a", "model": "m", "settings": {"workers": {"devices": ["cuda:0"]}}})
 
     assert "device" not in model_settings(made, made.candidates[0], {})
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("none.pem", "No such file"), ("text.pem", "no certificates in it")]
+)
+def test_a_file_of_authorities_that_holds_none_is_said(tmp_path, name, reason):
+    (tmp_path / "text.pem").write_text("no certificate")
+    made = spec({"name": "a", "model": "m", "url": "https://h:1", "ca_file": name})
+
+    with (
+        pytest.raises(ServerError, match=rf"'a': ca_file: expected .*{name} \({reason}"),
+        places(made, tmp_path, tmp_path),
+    ):
+        pass
 
 
 # ---- docs/comparing.md --------------------------------------------------------------------------
@@ -188,10 +217,17 @@ def test_every_field_of_a_candidate_and_every_option_is_documented():
     assert set(rows("## Options")) == options
 
 
-def test_the_spec_in_the_docs_is_one():
-    blocks = re.findall(r"(?:^    .*\n)+", PAGE[PAGE.index("## A spec") :], re.MULTILINE)
+@pytest.mark.parametrize(
+    ("heading", "names"),
+    [
+        ("## A spec", ["alone", "joined", "triton"]),
+        ("### Other servers", ["underway", "triton", "triton-grpc", "torchserve"]),
+    ],
+)
+def test_the_specs_in_the_docs_are_some(heading, names):
+    blocks = re.findall(r"(?:^    .*\n)+", PAGE[PAGE.index(heading) :], re.MULTILINE)
 
     found = parse_spec(textwrap.dedent(blocks[0]))
 
-    assert [candidate.name for candidate in found.candidates] == ["alone", "joined", "triton"]
+    assert [candidate.name for candidate in found.candidates] == names
     assert refusal(found, terms(found)) == ""

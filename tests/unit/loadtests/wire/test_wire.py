@@ -7,7 +7,9 @@ import json
 import numpy as np
 import pytest
 
+from loadtests.generator.plan import Plan
 from loadtests.generator.target import plan_for
+from loadtests.generator.trust import Trust
 from loadtests.samples.sample import DTYPES, Input, Sample
 from loadtests.wire import oip_grpc, oip_rest, tfs_grpc, tfs_rest, torchserve
 from protos import inference_pb2 as pb
@@ -169,12 +171,27 @@ def test_a_plan_calls_the_method_of_its_protocol(protocol, transport, method):
         assert plan.requests == (tfs_grpc.request("m", SAMPLE),)
 
 
-@pytest.mark.parametrize(
-    "url", ["https://127.0.0.1:1", "127.0.0.1", "http://h:1/path", "ftp://h:1"]
-)
+@pytest.mark.parametrize("url", ["soap://127.0.0.1:1", "127.0.0.1", "http://h:1/path", "ftp://h:1"])
 def test_an_address_that_cannot_be_asked_is_refused(url):
     with pytest.raises(ValueError, match="url: expected"):
         plan_for(url, "rest", "m", [SAMPLE], seconds=1)
+
+
+@pytest.mark.parametrize(("url", "protocol"), [("https://h:1", "rest"), ("grpcs://h:1", "grpc")])
+def test_a_plan_speaks_tls_where_its_url_says_so(url, protocol):
+    trust = Trust("/ca.pem")
+
+    plan = plan_for(url, protocol, "m", [SAMPLE], seconds=1, trust=trust)
+
+    assert plan.address == "h:1"
+    assert Plan.unpack(plan.pack()).trust == trust
+    assert plan_for(url, protocol, "m", [SAMPLE], seconds=1).trust == Trust()
+    assert plan_for("h:1", protocol, "m", [SAMPLE], seconds=1, trust=trust).trust is None
+
+
+def test_grpc_is_never_insecure_over_tls():
+    with pytest.raises(ValueError, match="insecure: gRPC always checks certificates"):
+        Trust(insecure=True).credentials()
 
 
 def test_a_plan_without_samples_is_refused():

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import time
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,7 +15,7 @@ from server.errors import InvalidArgument
 from server.frontends.closing import Closing
 from server.frontends.direct import DirectAnswer
 from server.frontends.http_server import HttpServer
-from server.frontends.whole_request import MAX_BYTES, body_size
+from server.frontends.whole_request import MAX_BYTES, WholeCycle, body_size
 from tests.unit.server.frontends.test_http_protocol import answer, app, send_paced
 
 HEAD = b"POST /whole HTTP/1.1\r\nHost: test\r\n"
@@ -25,19 +28,23 @@ class Door:
         self.bodies: list[bytes] = []
         self.cancelled = asyncio.Event()
         self.begun = asyncio.Event()
+        self.ages: list[int] = []
         self.extra: list[tuple[bytes, bytes]] = []
 
     def whole(self, url):
         return self.answer if url == b"/whole" else None
 
-    async def answer(self, headers, body):
-        self.bodies.append(body)
+    async def answer(self, headers, body, head_ns):
+        self.bodies.append(bytes(body))
+        self.ages.append(time.monotonic_ns() - head_ns)
         self.begun.set()
         match headers.get(b"x-do"):
             case b"refuse":
                 raise InvalidArgument("not this one")
             case b"break":
                 raise RuntimeError("a secret")
+            case b"pause":
+                await asyncio.sleep(0.1)
             case b"wait":
                 try:
                     await asyncio.sleep(60)
@@ -157,6 +164,66 @@ async def test_a_client_that_goes_away_ends_the_work(connection, door):
     await asyncio.wait_for(door.begun.wait(), 10)
     writer.transport.abort()
     await asyncio.wait_for(door.cancelled.wait(), 10)
+
+
+async def test_a_client_that_goes_away_behind_another_answer_ends_the_work(connection, door):
+    _, writer = connection
+    writer.write(post(b"1", b"X-Do: pause") + post(b"2", b"X-Do: wait"))
+    while len(door.bodies) < 2:
+        await asyncio.sleep(0.01)
+    writer.transport.abort()
+    await asyncio.wait_for(door.cancelled.wait(), 10)
+
+
+async def test_time_counts_from_the_head_on(connection, door):
+    reader, writer = connection
+    writer.write(post(b"abc")[:-2])
+    await writer.drain()
+    await asyncio.sleep(0.2)
+    writer.write(b"bc")
+    assert await answer(reader) == (200, b"abc")
+    assert door.ages[0] >= 150_000_000
+
+
+async def test_an_idle_connection_keeps_nothing_of_its_last_request(server, connection):
+    reader, writer = connection
+    writer.write(post(b"x" * 50_000))
+    assert (await answer(reader))[0] == 200
+    gc.collect()
+    held = [one for one in gc.get_objects() if isinstance(one, WholeCycle)]
+    assert [(one._body, one._headers, one.task) for one in held] == [(b"", {}, None)]
+
+
+async def test_what_has_not_come_when_the_server_ends_is_not_waited_for(server, connection, door):
+    reader, writer = connection
+    writer.write(post(b"abc")[:-2])
+    await asyncio.sleep(0.1)
+    await server.stop(1.0)
+    assert await asyncio.wait_for(reader.read(), 10) == b""
+    assert door.bodies == []
+
+
+async def test_what_waits_behind_an_answer_that_is_cut_short_is_never_begun(
+    server, connection, door
+):
+    reader, writer = connection
+    writer.write(post(b"1", b"X-Do: wait") + post(b"2", b"X-Do: wait"))
+    await asyncio.wait_for(door.begun.wait(), 10)
+    await server.stop(1.0)
+    whole = await asyncio.wait_for(reader.read(), 10)
+    assert whole.startswith(b"HTTP/1.1 503 ")
+    assert b"connection: close\r\n" in whole
+    assert door.bodies == [b"1"]
+
+
+async def test_cancelled_before_it_began_it_is_forgotten():
+    forgotten = []
+    connection = SimpleNamespace(forget=forgotten.append)
+    cycle = WholeCycle(b"/", Door().answer, {}, connection, [], keep_alive=True)
+    cycle.task = asyncio.ensure_future(cycle.run())
+    cycle.gone()
+    await asyncio.wait({cycle.task})
+    assert forgotten == [cycle]
 
 
 async def test_a_field_with_a_line_break_in_it_is_never_sent(connection, door):

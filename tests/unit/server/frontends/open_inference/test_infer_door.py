@@ -149,8 +149,9 @@ async def test_a_whole_request_is_answered_like_any_other(name):
     planes.asked.clear()
     path, app, wire = "/v2/models/rows/infer", create_app(planes, planes, LIMITS), Wire()
     raw = {name.lower().encode(): value.encode() for name, value in headers.items()}
-    cycle = WholeCycle(app.door.whole(path.encode()), raw, wire, [], keep_alive=True)
-    cycle.body = body
+    url = path.encode()
+    cycle = WholeCycle(url, app.door.whole(url), raw, wire, [], keep_alive=True)
+    cycle.add(body)
     await cycle.run()
     head, _, content = wire.written.partition(b"\r\n\r\n")
     line, *fields = head.split(b"\r\n")
