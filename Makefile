@@ -64,7 +64,7 @@ requirements-check: ## Fail where that would change something
 image: ## Build the image underway:TARGET; TARGET=onnx for another than cpu
 	@$(DOCKER) build -f deploy/docker/Dockerfile --target $(TARGET) -t underway:$(TARGET) $(IMAGE_BUILD_ARGS) .
 
-image-test: $(VENV)/.dev ## Build the image of TARGET and run the tests of images against it
+image-test: $(VENV)/.dev .venvs/stores/.ready .venvs/deploy/.ready ## Build the image of TARGET and run the tests of images against it
 	@$(BIN)/underway demo $(DEMO)
 	@deploy/docker/image_test.sh $(TARGET)
 

@@ -2,6 +2,7 @@
 # image_test.sh [TARGET]: builds a target of the Dockerfile and runs tests/images against it.
 # With Docker where its engine runs; else, as root on Debian, with podman, and then FROM is a
 # stand-in made of Debian's own packages. Says so and leaves where there is neither.
+# IMAGE_BUILD_ARGS has more arguments for the build, as `--build-arg PIP_EXTRA_INDEX_URL=...`.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 target=${1:-onnx}

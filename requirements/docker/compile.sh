@@ -22,7 +22,7 @@ compile() { # FILE, then arguments of uv
 
 check=0
 [ "${1:-}" = --check ] && check=1
-compile gateway pyproject.toml --extra server --extra tracing
+compile gateway pyproject.toml --extra server --extra tracing --extra s3 --extra gcs --extra azure --extra hf
 compile onnx pyproject.toml --extra onnx
 compile onnx-gpu $here/onnx-gpu.in
 compile torchscript $here/torchscript.in

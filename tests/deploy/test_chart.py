@@ -60,6 +60,10 @@ CASES += [
                 },
             },
         },
+        "a-copy-of-a-store-for-each-pod": {
+            "controller": {"kind": "StatefulSet"},
+            "modelRepository": {"source": "objectStore", "objectStore": {"url": "gs://a/b"}},
+        },
         "image-and-nothing-more": {
             "modelRepository": {"source": "image"},
             "networkPolicy": {"enabled": False},
@@ -227,6 +231,27 @@ def test_large_numbers_lists_and_switches_become_flags_as_people_write_them(helm
     assert "--required-model a --required-model b" in args
     assert "--enable-batching" in args
     assert "--allow-labels" not in args
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
+def test_a_store_is_read_by_the_server_into_a_volume_that_holds_its_cache(helm, kind):
+    store = {"url": "s3://models/production", "cacheGiB": 40, "storageClassName": "fast"}
+    values = {"source": "objectStore", "objectStore": store}
+    objects = helm.render({"controller": {"kind": kind}, "modelRepository": values})
+    (pod, _), controller = pods(objects), only(objects, kind)
+    (container,) = pod["containers"]
+    args = " ".join(container["args"])
+
+    assert "--model-repository s3://models/production --model-cache /models/cache " in args
+    assert f"--model-cache-bytes {40 * 2**30 * 19 // 20} " in args
+    assert {"name": "models", "mountPath": "/models"} in container["volumeMounts"]  # to be written
+    volumes = {item["name"]: item for item in pod["volumes"]}
+    if kind == "Deployment":
+        assert volumes["models"]["emptyDir"] == {"sizeLimit": "40Gi"}
+    else:
+        (claim,) = controller["spec"]["volumeClaimTemplates"]
+        assert claim["spec"]["resources"]["requests"]["storage"] == "40Gi"
+        assert claim["spec"]["storageClassName"] == "fast"
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,9 @@ from tests.deploy.chart import HelmError
         ({"image": {"digest": "latest"}}, "image/digest"),
         ({"image": {"pullPolicy": "never"}}, "image/pullPolicy"),
         ({"modelRepository": {"source": "s3"}}, "modelRepository/source"),
+        ({"modelRepository": {"objectStore": {"url": "http://a/b"}}}, "objectStore/url"),
+        ({"modelRepository": {"objectStore": {"url": "s3://key:secret@a"}}}, "objectStore/url"),
+        ({"modelRepository": {"objectStore": {"cacheGiB": "10Gi"}}}, "objectStore/cacheGiB"),
         ({"modelRepository": {"subPath": "../secret"}}, "modelRepository/subPath"),
         ({"modelRepository": {"mountPath": "models"}}, "modelRepository/mountPath"),
         ({"resources": {"limits": {"memory": "4 GB"}}}, "resources/limits/memory"),
@@ -59,7 +62,15 @@ def test_the_schema_refuses_wrong_values_and_names_them(helm, values, words):
         ({"ports": {"http": 9000, "grpc": 9000}}, "must differ"),
         ({"modelRepository": {"source": "init"}}, "modelRepository.init.image"),
         ({"modelRepository": {"source": "volume"}}, "modelRepository.volume"),
-        ({"controller": {"kind": "StatefulSet"}}, "set modelRepository.source to init"),
+        ({"controller": {"kind": "StatefulSet"}}, "set modelRepository.source to"),
+        ({"modelRepository": {"source": "objectStore"}}, "modelRepository.objectStore.url"),
+        (
+            {
+                "modelRepository": {"source": "objectStore", "objectStore": {"url": "s3://a"}},
+                "server": {"modelCacheBytes": 2**30},
+            },
+            "modelRepository.objectStore.cacheGiB says both",
+        ),
         (
             {"metrics": {"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}}},
             "scrape every pod twice",

@@ -5,56 +5,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
-import shutil
-import socket
-import subprocess
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import grpc
 import httpx
 import numpy as np
 import pytest
 
-from protos import inference_pb2 as oip
+from tests.harness import stores
+from tests.images.engine import (
+    IMAGE,
+    MODELS,
+    RUNTIMES,
+    SERVERS,
+    engine,
+    free_ports,
+    over_grpc,
+    over_rest,
+    takes,
+    wait_until_ready,
+)
 
-IMAGE = os.environ.get("UNDERWAY_TEST_IMAGE", "")
-TARGET = os.environ.get("UNDERWAY_TEST_TARGET", "")
-ENGINE = os.environ.get("UNDERWAY_TEST_ENGINE", "docker").split()
-DEMO = Path(__file__).parents[2] / ".demo/models"
 UID = 10001
 MEMORY = 2 * 2**30
 PIDS = 512
-RUNTIMES = ["onnx", "torchscript", "savedmodel"] if TARGET in ("cpu", "gpu") else [TARGET]
-MODELS = [f"digits-{runtime}" for runtime in RUNTIMES]
-INFER = "/inference.GRPCInferenceService/ModelInfer"
-PIXELS = np.linspace(0, 1, 64, dtype=np.float32)
 
-pytestmark = [
-    pytest.mark.skipif(not IMAGE, reason="no image was built; `make image-test` does"),
-    pytest.mark.timeout(600),
-]
-
-
-def engine(*arguments: str) -> str:
-    done = subprocess.run(
-        [*ENGINE, *arguments], capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
-    return done.stdout
-
-
-def free_ports() -> list[int]:
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
-    ports = [one.getsockname()[1] for one in held]
-    for one in held:
-        one.close()
-    return ports
+pytestmark = takes(*SERVERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +54,9 @@ class Container:
         return json.loads(engine("container", "inspect", self.name))[0]
 
 
-@pytest.fixture(scope="module")
-def models(tmp_path_factory) -> Path:
-    """The demo models of the image's runtimes, readable by everyone."""
-    folder = tmp_path_factory.mktemp("image") / "models"
-    for model in MODELS:
-        shutil.copytree(DEMO / model, folder / model)
-    for path in [folder, *folder.rglob("*")]:
-        path.chmod(0o755 if path.is_dir() else 0o644)
-    for parent in folder.parents[:2]:
-        parent.chmod(0o755)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def container(models) -> Iterator[Container]:
+@contextlib.contextmanager
+def started(*options: str, command: tuple[str, ...] = ()) -> Iterator[Container]:
+    """The image, locked up, with more options of the engine; with its models loaded."""
     http, grpc_port, metrics = free_ports()
     running = Container(f"underway-test-{uuid.uuid4().hex[:8]}", http, grpc_port, metrics)
     no_shell = [f"--volume=/dev/null:/usr/bin/{shell}:ro" for shell in ("dash", "bash")]
@@ -96,63 +64,38 @@ def container(models) -> Iterator[Container]:
         "run", "--detach", "--name", running.name, "--network=host", "--read-only",
         "--tmpfs=/tmp", f"--memory={MEMORY}", f"--pids-limit={PIDS}", "--cap-drop=ALL",
         "--security-opt=no-new-privileges", "--ulimit=nofile=10000:10000",
-        "--ulimit=nproc=4096:4096", *no_shell,
-        f"--volume={models}:/models:ro", "--env=UNDERWAY_HOST=127.0.0.1",
+        "--ulimit=nproc=4096:4096", *no_shell, "--env=UNDERWAY_HOST=127.0.0.1",
         f"--env=UNDERWAY_HTTP_PORT={http}", f"--env=UNDERWAY_GRPC_PORT={grpc_port}",
-        f"--env=UNDERWAY_METRICS_PORT={metrics}", IMAGE,
+        f"--env=UNDERWAY_METRICS_PORT={metrics}", *options, IMAGE, *command,
     )  # fmt: skip
     try:
-        wait_until_ready(running)
+        wait_until_ready(running.name)
         yield running
     finally:
         engine("rm", "--force", running.name)
 
 
-def wait_until_ready(container: Container) -> None:
-    """Every model: of several, the server is ready before the last is."""
-    log = subprocess.Popen(
-        [*ENGINE, "logs", "--follow", container.name],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-    seen = []
-    with log:
-        assert log.stdout is not None
-        for line in log.stdout:
-            seen.append(line)
-            if "all models settled" in line:
-                log.terminate()
-                break
-        else:
-            pytest.fail("".join(seen))
-    assert '"failed": 0' in seen[-1] or '"failed":0' in seen[-1] or "failed=0" in seen[-1], seen
+@pytest.fixture(scope="module")
+def container(models) -> Iterator[Container]:
+    with started(f"--volume={models}:/models:ro") as running:
+        yield running
+
+
+@pytest.fixture
+def volume() -> Iterator[str]:
+    """A new one, by name."""
+    name = f"underway-test-{uuid.uuid4().hex[:8]}"
+    engine("volume", "create", name)
+    yield name
+    engine("volume", "rm", "--force", name)
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_rest_and_grpc_give_the_same_answer(container, model):
-    body = {
-        "inputs": [
-            {"name": "image", "datatype": "FP32", "shape": [1, 1, 8, 8], "data": PIXELS.tolist()}
-        ]
-    }
-    url = f"http://127.0.0.1:{container.http}/v2/models/{model}/infer"
-    answer = httpx.post(url, json=body, timeout=60)
-    assert answer.status_code == 200, answer.text
-    (rest,) = [one for one in answer.json()["outputs"] if one["name"] == "probabilities"]
+    rest, by_grpc = over_rest(container.http, model), over_grpc(container.grpc, model)
 
-    request = oip.ModelInferRequest(model_name=model, raw_input_contents=[PIXELS.tobytes()])
-    request.inputs.add(name="image", datatype="FP32", shape=[1, 1, 8, 8])
-    with grpc.insecure_channel(f"127.0.0.1:{container.grpc}") as channel:
-        infer = channel.unary_unary(
-            INFER,
-            request_serializer=oip.ModelInferRequest.SerializeToString,
-            response_deserializer=oip.ModelInferResponse.FromString,
-        )
-        response = infer(request, timeout=60)
-    place = [one.name for one in response.outputs].index("probabilities")
-    over_grpc = np.frombuffer(response.raw_output_contents[place], np.float32)
-
-    assert np.sum(rest["data"]) == pytest.approx(1, abs=1e-4)
-    np.testing.assert_allclose(rest["data"], over_grpc, rtol=1e-5)
+    assert np.sum(rest) == pytest.approx(1, abs=1e-4)
+    np.testing.assert_allclose(rest, by_grpc, rtol=1e-5)
 
 
 def test_metrics_count_what_was_asked(container):
@@ -226,6 +169,29 @@ def test_its_own_health_check_passes(container):
 
     assert kind == "CMD"  # without a shell
     engine("exec", container.name, *command)
+
+
+@pytest.mark.skipif(not stores.RCLONE.exists(), reason="rclone is not installed")
+def test_models_may_lie_in_an_object_store_and_what_is_fetched_in_a_volume(models, volume):
+    mounted = f"--volume={volume}:/var/cache/underway"
+    command = ("--model-repository", f"s3://{models.name}", "--model-cache", "/var/cache/underway")
+    with stores.running(stores.s3(models.parent)) as store:
+        given = [f"--env={name}={text}" for name, text in stores.s3_environment(store).items()]
+        with started(mounted, *given, command=("serve", *command)) as running:
+            assert np.sum(over_rest(running.http, MODELS[0])) == pytest.approx(1, abs=1e-4)
+            code = "import pathlib; print(*pathlib.Path('/var/cache/underway').rglob('1'))"
+            assert running.python(code).count(f"/{MODELS[0]}/1") == 1
+
+
+def test_the_gateway_has_what_each_kind_of_store_needs(container):
+    code = (
+        "import fsspec\n"
+        "kinds = [fsspec.get_filesystem_class(one) for one in ('s3', 'gs', 'az', 'abfs')]\n"
+        "print(*[kind.__module__.split('.')[0] for kind in kinds])\n"
+        "import huggingface_hub"
+    )
+
+    assert container.python(code).split() == ["s3fs", "gcsfs", "adlfs", "adlfs"]
 
 
 def test_after_sigterm_it_ends_with_zero(container):

@@ -7,10 +7,12 @@ import subprocess
 import pytest
 
 from tests.harness.prometheus import DEPLOYED, PROMTOOL, RULES
+from tests.harness.server_process import ROOT
 
 pytestmark = pytest.mark.skipif(
     not PROMTOOL.exists(), reason="promtool is not there; `make test` fetches it"
 )
+COMPOSE = ROOT / "deploy/compose/prometheus.yaml"
 TESTS = sorted((DEPLOYED / "tests").glob("*.yaml"))
 
 
@@ -26,6 +28,13 @@ def promtool(*arguments: object) -> str:
 def test_the_configuration_and_the_rules_are_valid():
     assert "1 rule files found" in promtool("check", "config", DEPLOYED / "prometheus.yaml")
     assert "rules found" in promtool("check", "rules", "--lint=all", "--lint-fatal", RULES)
+
+
+def test_the_configuration_in_compose_is_valid_where_it_is_mounted(tmp_path):
+    for source, name in ((COMPOSE, "prometheus.yml"), (RULES, "underway.rules.yaml")):
+        (tmp_path / name).write_bytes(source.read_bytes())
+
+    assert "1 rule files found" in promtool("check", "config", tmp_path / "prometheus.yml")
 
 
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: path.stem)

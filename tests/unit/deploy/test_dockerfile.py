@@ -68,7 +68,7 @@ def environment(stage: str) -> dict[str, str]:
 
 
 def test_there_are_the_targets_that_are_documented():
-    assert STAGES.keys() >= {*SERVERS, "loadtests", "sbom"}
+    assert STAGES.keys() >= {*SERVERS, "loadtests", "sbom", "sbom-gpu"}
     assert STAGES[""] == STAGES["cpu"]
 
 

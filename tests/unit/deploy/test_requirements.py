@@ -17,7 +17,7 @@ FILES = sorted(FOLDER.glob("*.txt"))
 PIN = re.compile(r"^([a-z0-9-]+)(?:\[[a-z0-9,-]+\])?==([^ ;\\]+)")
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 BUILT_FROM = {
-    "gateway": ["server", "tracing"],
+    "gateway": ["server", "tracing", "s3", "gcs", "azure", "hf"],
     "onnx": ["onnx"],
     "onnx-gpu": ["onnx-gpu"],
     "torchscript": ["torch"],

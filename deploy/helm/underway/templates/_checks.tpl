@@ -12,8 +12,16 @@
 {{- if and (eq $v.modelRepository.source "volume") (not $v.modelRepository.volume) -}}
 {{- fail "modelRepository.volume: expected a volume source, as modelRepository.source is volume" -}}
 {{- end -}}
-{{- if and (eq $v.controller.kind "StatefulSet") (ne $v.modelRepository.source "init") -}}
-{{- fail "controller.kind StatefulSet is for volumes that an init container fills: set modelRepository.source to init" -}}
+{{- if eq $v.modelRepository.source "objectStore" -}}
+{{- if not $v.modelRepository.objectStore.url -}}
+{{- fail "modelRepository.objectStore.url: expected where the models are, as s3://BUCKET/PREFIX, as modelRepository.source is objectStore" -}}
+{{- end -}}
+{{- if or (hasKey $v.server "modelCache") (hasKey $v.server "modelCacheBytes") -}}
+{{- fail "server.modelCache and server.modelCacheBytes: leave them out, modelRepository.objectStore.cacheGiB says both" -}}
+{{- end -}}
+{{- end -}}
+{{- if and (eq $v.controller.kind "StatefulSet") (not (has $v.modelRepository.source (list "init" "objectStore"))) -}}
+{{- fail "controller.kind StatefulSet is for copies that pods keep: set modelRepository.source to objectStore or init" -}}
 {{- end -}}
 {{- if and (eq $v.controller.kind "StatefulSet") (not $v.service.headless.enabled) -}}
 {{- fail "service.headless.enabled: a StatefulSet needs it" -}}

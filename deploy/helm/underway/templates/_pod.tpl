@@ -99,7 +99,9 @@ spec:
     {{- if ne .Values.modelRepository.source "image" }}
     - name: models
       mountPath: {{ .Values.modelRepository.mountPath }}
+      {{- if ne .Values.modelRepository.source "objectStore" }}
       readOnly: true
+      {{- end }}
       {{- with .Values.modelRepository.subPath }}
       subPath: {{ . }}
       {{- end }}
@@ -159,14 +161,21 @@ initContainers:
 {{- else if eq .Values.modelRepository.source "volume" }}
 - name: models
   {{- toYaml .Values.modelRepository.volume | nindent 2 }}
-{{- else if and (eq .Values.modelRepository.source "init") (eq .Values.controller.kind "Deployment") }}
+{{- else if and (has .Values.modelRepository.source (list "init" "objectStore")) (eq .Values.controller.kind "Deployment") }}
 - name: models
   emptyDir:
-    sizeLimit: {{ .Values.modelRepository.init.size }}
+    sizeLimit: {{ include "underway.copySize" . }}
 {{- end }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}
 {{- end }}
+{{- end -}}
+
+{{- /* Of the volume that an init container or the server fills. */ -}}
+{{- define "underway.copySize" -}}
+{{- with .Values.modelRepository -}}
+{{- ternary (printf "%dGi" (int .objectStore.cacheGiB)) (toString .init.size) (eq .source "objectStore") -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "underway.placement" -}}

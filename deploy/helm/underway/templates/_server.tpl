@@ -11,7 +11,15 @@
 - --metrics-port
 - {{ .Values.ports.metrics | quote }}
 - --model-repository
+{{- if eq .Values.modelRepository.source "objectStore" }}
+- {{ .Values.modelRepository.objectStore.url }}
+- --model-cache
+- {{ .Values.modelRepository.mountPath }}/cache
+- --model-cache-bytes
+- {{ include "underway.cacheBytes" . | quote }}
+{{- else }}
 - {{ .Values.modelRepository.mountPath }}
+{{- end }}
 {{- $switches := list "allowLabelsOfUnavailableVersions" "enableBatching" }}
 {{- range $name, $given := .Values.server }}
 {{- range $value := (kindIs "slice" $given | ternary $given (list $given)) }}
@@ -28,6 +36,11 @@
 {{- with .Values.extraArgs }}
 {{ toYaml . }}
 {{- end }}
+{{- end -}}
+
+{{- /* A twentieth of the volume is left to its file system. */ -}}
+{{- define "underway.cacheBytes" -}}
+{{- div (mul .Values.modelRepository.objectStore.cacheGiB 1073741824 19) 20 -}}
 {{- end -}}
 
 {{- /* A number as people write it: Helm has 1073741824 as 1.073741824e+09. */ -}}
