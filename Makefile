@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 DEMO ?= .demo/models
 HOST ?= http://127.0.0.1:8000
 SPEC ?= loadtests/compare/digits.yaml
-# Four processes: most tests wait for servers that start. A file stays together, for its fixtures.
+# Three processes: many tests wait for servers that start. A file stays together, for its fixtures.
 # A test gets a second chance, since on a busy machine processes may start late; what is wrong fails twice.
 PYTEST_ARGS ?=
-PARALLEL ?= -n 4 --dist loadfile --no-loadscope-reorder --reruns 1
+PARALLEL ?= -n 3 --dist loadfile --no-loadscope-reorder --reruns 1
 # For images: which target, and what builds it.
 TARGET ?= cpu
 DOCKER ?= docker
@@ -17,7 +17,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 # Servers start hundreds of times in the tests; none shall compile everything again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test check check-deploy protos dashboards chart requirements requirements-check image image-test compose
+.PHONY: demo test test-slow check check-deploy protos dashboards chart requirements requirements-check image image-test compose
 .PHONY: bench bench-swap locust compare clean help
 
 help: ## Show this list
@@ -26,11 +26,17 @@ help: ## Show this list
 demo: $(VENV)/.demo ## Build the demo models, serve them, and print examples to try
 	@$(BIN)/underway demo $(DEMO) --serve
 
-test: $(VENV)/.loadtests .venvs/clients/.ready .venvs/onnx/.ready .venvs/deploy/.ready .venvs/stores/.ready ## Set up everything and run the tests
+test: .venvs/.tests ## Set up everything and run the tests, but for the slow ones
+	@$(BIN)/python -m pytest $(PARALLEL) -m "not slow" $(PYTEST_ARGS)
+
+test-slow: .venvs/.tests ## The tests left out there: comparing, Locust, object stores, many frontends, Envoy, console
+	@$(BIN)/python -m pytest $(PARALLEL) -m slow $(PYTEST_ARGS)
+
+.venvs/.tests: $(VENV)/.loadtests .venvs/clients/.ready .venvs/onnx/.ready .venvs/deploy/.ready .venvs/stores/.ready
 	@tests/e2e/fetch_libb64.sh $(CURDIR)/.venvs/clients/lib
 	@tests/e2e/fetch_prometheus.sh $(CURDIR)/.venvs/prometheus
 	@tests/e2e/fetch_browser.sh $(CURDIR)/.venvs/axe
-	@$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
+	@touch $@
 
 check: $(VENV)/.dev ## Formatting, lint, types, import directions, generated files
 	@$(BIN)/ruff format --check .

@@ -14,10 +14,13 @@ from tests.harness.model_configs import config, entry, reloads
 from tests.harness.operator import FAST, Operator
 from tests.harness.server_process import serving
 
-pytestmark = pytest.mark.skipif(
-    not stores.RCLONE.exists() or importlib.util.find_spec("s3fs") is None,
-    reason="rclone or s3fs is not installed",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not stores.RCLONE.exists() or importlib.util.find_spec("s3fs") is None,
+        reason="rclone or s3fs is not installed",
+    ),
+]
 
 
 def publish(root: Path, name: str, *versions: int) -> None:

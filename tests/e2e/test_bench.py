@@ -10,6 +10,8 @@ import pytest
 from loadtests.bench.__main__ import main
 from loadtests.bench.load import missing
 
+pytestmark = pytest.mark.slow
+
 LACKING = [lack for protocol in ("rest-binary", "grpc") if (lack := missing(protocol))]
 
 

@@ -37,7 +37,7 @@ from tests.unit.loadtests.compare.results import gamma
 from tests.unit.loadtests.compare.results import result as made_up
 
 # The first test of a fixture waits for a whole comparison, on a busy machine for minutes.
-pytestmark = pytest.mark.timeout(450)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(450)]
 
 BROKEN_OFF = 130
 DELAY_MS = 100

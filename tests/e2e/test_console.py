@@ -14,6 +14,8 @@ from tests.harness.echo_repository import add_echo
 from tests.harness.operator import FAST, Operator, until
 from tests.harness.server_process import ServerProcess, serving
 
+pytestmark = pytest.mark.slow
+
 FORMATS = ("digits-onnx", "digits-savedmodel", "digits-torchscript")
 MARKUP = '<img src=x onerror="window.hurt=1"><b>not bold</b>'
 TEXT = [{"name": "text", "datatype": "BYTES", "shape": [-1]}]

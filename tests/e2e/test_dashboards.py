@@ -21,9 +21,12 @@ from tests.harness.operator import FAST, Operator, until
 from tests.harness.prometheus import PROMETHEUS, RULES, Prometheus, scraping
 from tests.harness.server_process import serving
 
-pytestmark = pytest.mark.skipif(
-    not PROMETHEUS.exists(), reason="Prometheus is not there; `make test` fetches it"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not PROMETHEUS.exists(), reason="Prometheus is not there; `make test` fetches it"
+    ),
+]
 
 INFER = "/inference.GRPCInferenceService/ModelInfer"
 BAD, DEADLY = 48.5649, 12.078  # as FP32 four times 0x42, and four times 0x41: B and A

@@ -21,6 +21,8 @@ from tests.harness.family import workers
 from tests.harness.operator import Operator, in_background, until
 from tests.harness.server_process import ServerProcess, serving
 
+pytestmark = pytest.mark.slow
+
 ENVOY = ("--frontend", "envoy")
 LIMIT = 1 << 20
 INFER = "/inference.GRPCInferenceService/ModelInfer"

@@ -112,7 +112,8 @@ def test_no_bytes_and_no_header_length_are_the_servers_fault(kept, model, data, 
     status, body = ask_over(kept, model, data, **{LENGTH: str(length)})
     assert status in ANSWERED, body
     if status != 200:
-        check_discreet(json.loads(body)["error"])
+        # What the client sent, which is quoted, may look like an address.
+        check_discreet(json.loads(body)["error"].replace(str(length), ""))
 
 
 @FUZZ

@@ -30,6 +30,8 @@ from tests.harness.operator import until
 from tests.harness.server_process import ROOT, ServerProcess, serving
 from tests.harness.tls_proxy import tls_before
 
+pytestmark = pytest.mark.slow
+
 LOCUSTFILE = ROOT / "loadtests/locustfile.py"
 MODEL = "digits-onnx"
 SLOW = "slow"  # answers one at a time

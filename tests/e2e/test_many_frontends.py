@@ -23,6 +23,8 @@ from tests.harness.family import door_of, frontends, workers
 from tests.harness.operator import FAST, Operator, until
 from tests.harness.server_process import ROOT, ServerProcess, serving
 
+pytestmark = pytest.mark.slow
+
 TWO = ("--frontends", "2")
 BOTH_KINDS = pytest.mark.parametrize("kind", ["python", "envoy"])
 EXPLICIT = (*FAST, "--model-control", "explicit", "--load-model", "*")
@@ -236,7 +238,7 @@ def test_versions_are_swapped_under_load_without_one_failure(at, root):
 
 
 def test_a_version_with_requests_in_any_frontend_is_drained_first(at, root):
-    folder = add_echo(root, "draining", options={"delay_ms": 400})
+    folder = add_echo(root, "draining", options={"delay_ms": 1000})
     at.until_answers("draining", 1)
     with Sockets(at.server) as sockets, ThreadPoolExecutor(32) as threads:
         url = f"{at.server.url}/v2/models/draining/infer"

@@ -15,6 +15,8 @@ import pytest
 from tests.harness.operator import until
 from tests.harness.server_process import ROOT, ServerProcess, serving
 
+pytestmark = pytest.mark.slow
+
 PAGE = (ROOT / "docs/migrating-from-tensorflow-serving.md").read_text("utf-8")
 BLOCK = re.compile(r"^<!-- (runs|serves|until) -->\n```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 

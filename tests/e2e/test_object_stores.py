@@ -17,6 +17,8 @@ from tests.harness.hub import Hub
 from tests.harness.operator import FAST, Operator, until
 from tests.harness.server_process import ServerProcess, serving
 
+pytestmark = pytest.mark.slow
+
 SOON = (*FAST, "--load-retry-delay", "0.3", "--load-retries", "30")
 BIG = 20 << 20
 UNSEEN = "object store cannot be read yet; trying again, a start waits for it"

@@ -18,6 +18,8 @@ from tests.harness.envoy_proxy import EnvoyProxy
 from tests.harness.operator import Operator, until
 from tests.harness.server_process import ServerProcess
 
+pytestmark = pytest.mark.slow
+
 REPLICAS = 3
 ROLLS = 1
 """How often all of them are replaced; ten shake it well."""

@@ -17,6 +17,8 @@ from server.repository.publish import publish
 from tests.harness.echo_repository import DEFAULT, ask
 from tests.harness.server_process import ServerProcess, serving
 
+pytestmark = pytest.mark.slow
+
 WARM_UP = 20
 SWAPS = 200
 MIB = 2**20

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow
+
 DIGITS = ("digits-torchscript", "digits-savedmodel", "digits-onnx")
 TOLERANCE = 1e-5
 BUILD = [sys.executable, "-m", "server.demo"]
