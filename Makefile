@@ -9,6 +9,8 @@ SPEC ?= loadtests/compare/digits.yaml
 # A test gets a second chance, since on a busy machine processes may start late; what is wrong fails twice.
 PYTEST_ARGS ?=
 PARALLEL ?= -n 3 --dist loadfile --no-loadscope-reorder --reruns 1
+# Slow tests measure, or hold servers to their times: two processes leave them a CPU each.
+PARALLEL_SLOW ?= $(subst -n 3,-n 2,$(PARALLEL))
 # For images: which target, and what builds it.
 TARGET ?= cpu
 DOCKER ?= docker
@@ -30,7 +32,7 @@ test: .venvs/.tests ## Set up everything and run the tests, but for the slow one
 	@$(BIN)/python -m pytest $(PARALLEL) -m "not slow" $(PYTEST_ARGS)
 
 test-slow: .venvs/.tests ## The tests left out there: comparing, Locust, object stores, many frontends, Envoy, console
-	@$(BIN)/python -m pytest $(PARALLEL) -m slow $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL_SLOW) -m slow $(PYTEST_ARGS)
 
 .venvs/.tests: $(VENV)/.loadtests .venvs/clients/.ready .venvs/onnx/.ready .venvs/deploy/.ready .venvs/stores/.ready
 	@tests/e2e/fetch_libb64.sh $(CURDIR)/.venvs/clients/lib

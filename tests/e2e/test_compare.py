@@ -304,8 +304,8 @@ def test_other_servers_are_measured_and_what_they_do_not_tell_is_blank(echo):
     candidates = {candidate.name: candidate for candidate in result.candidates}
     elsewhere, torchserve = candidates["elsewhere"], candidates["torchserve"]
 
-    assert elsewhere.ranked
-    assert torchserve.ranked
+    assert elsewhere.ranked, elsewhere.why_not
+    assert torchserve.ranked, torchserve.why_not
     assert elsewhere.requests.counted >= elsewhere.requests.sent > 0
     assert elsewhere.memory > 10_000_000
     assert result.point("elsewhere", 4.0).cpu_seconds_per_1000.value >= 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import os
 from collections.abc import Iterator
@@ -100,7 +101,8 @@ def test_a_download_goes_on_after_the_store_was_gone_and_what_is_loaded_serves(
     store.start("--bwlimit", "10M")  # slow enough to be stopped in the middle
     at.server.forget()
     add_version(root / "first", 3, BIG)
-    until(lambda: any(path.stat().st_size >= CHUNK for path in cache.rglob("weights.bin.part")))
+    parts = functools.partial(cache.rglob, "weights.bin.part")
+    until(lambda: any(path.stat().st_size >= CHUNK for path in parts()), 90)
     store.stop()
 
     until(lambda: "cannot be reached" in at.reason("first", "2"), 60)
