@@ -219,9 +219,11 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.door is None or parser.get_method() != b"POST" or parser.should_upgrade():
             return None
         answering = self.door.whole(self.url)
+        if answering is None or parser.get_http_version() != "1.1":
+            return None
         # Of a header given twice the first counts, as with the framework.
         headers = dict(reversed(self.headers))
-        if answering is None or parser.get_http_version() != "1.1" or body_size(headers) is None:
+        if body_size(headers) is None:
             return None
         fields, keep = self.server_state.default_headers, parser.should_keep_alive()
         return WholeCycle(self.url, answering, headers, self, fields, keep_alive=keep)

@@ -102,8 +102,7 @@ class WholeCycle:
 
     __slots__ = (
         "_answering", "_begun", "_body", "_connection", "_default_headers", "_head_ns", "_headers",
-        "_url", "disconnected", "keep_alive", "more_body", "response_complete", "response_started",
-        "task",
+        "_url", "disconnected", "keep_alive", "response_complete", "response_started", "task",
     )  # fmt: skip
 
     def __init__(
@@ -116,7 +115,6 @@ class WholeCycle:
         *,
         keep_alive: bool,
     ) -> None:
-        self.more_body = True
         self.keep_alive = keep_alive
         self.disconnected = self.response_started = self.response_complete = False
         self.task: asyncio.Task[None] | None = None
@@ -185,10 +183,9 @@ class WholeCycle:
         self._connection.end(keep=self.keep_alive)
 
     def _head(self, status: int, fields: list[Header]) -> bytes:
-        pieces = [_STATUS[status]]
-        given = [*self._default_headers, *fields] if self.keep_alive else [
-            *self._default_headers, *fields, _CLOSE
-        ]  # fmt: skip
+        pieces, given = [_STATUS[status]], [*self._default_headers, *fields]
+        if not self.keep_alive:
+            given.append(_CLOSE)
         for name, value in given:
             pieces += (name, b": ", value, b"\r\n")
         pieces.append(b"\r\n")
