@@ -13,11 +13,12 @@ from itertools import islice
 from pathlib import Path
 
 from server.repository.artifacts import RUNTIME_OF
+from server.repository.names import MODEL_YAML
 
 MOST_FOLDERS = 256
 """Models of one repository that are looked at, and versions of one model."""
 
-_SETTINGS, _OWN_WORD, _MOST_BYTES = "model.yaml", b"runtime:", 64 * 2**10
+_OWN_WORD, _MOST_BYTES = b"runtime:", 64 * 2**10
 
 
 def runtimes_at_a_glance(repositories: Sequence[object]) -> frozenset[str]:
@@ -35,7 +36,7 @@ def runtimes_at_a_glance(repositories: Sequence[object]) -> frozenset[str]:
 
 
 def _runtimes(model: Path) -> Iterator[str]:
-    settings = model / _SETTINGS
+    settings = model / MODEL_YAML
     if settings.exists() and _OWN_WORD in settings.read_bytes()[:_MOST_BYTES]:
         return  # it says its runtime itself, which need not be what its files look like
     versions = [one for one in _folders(model) if one.name.isdecimal()]

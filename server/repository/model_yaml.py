@@ -19,11 +19,12 @@ from server.repository.model_file import (
     WarmupEntry,
     WorkersEntry,
 )
+from server.repository.names import MODEL_YAML
 from server.repository.plain_yaml import PlainYamlError, load
 from server.repository.settings import ModelSettings, VersionPolicy
 from server.repository.settings_check import problems
 
-FILE_NAME = "model.yaml"
+FILE_NAME = MODEL_YAML
 
 
 def parse_model_yaml(text: str, model: str, read_labels: LabelReader) -> ModelSettings:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+MODEL_YAML, CONFIG_PBTXT = "model.yaml", "config.pbtxt"
+"""A model's settings, in our form and in Triton's."""
+
 MAX_VERSION = 2**63 - 1
 NAME_RULE = "1 to 128 of A-Z a-z 0-9 _ . -, not starting with . or -"
 VERSION_RULE = "a positive integer without leading zeros"

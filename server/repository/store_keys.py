@@ -12,6 +12,8 @@ from hashlib import blake2b
 from server.repository import files
 from server.repository.manifest import MANIFEST_NAME
 from server.repository.names import (
+    CONFIG_PBTXT,
+    MODEL_YAML,
     NAME_RULE,
     VERSION_RULE,
     is_file_name,
@@ -27,7 +29,7 @@ MAX_PART = 250
 """Bytes of a file's name, so that `.part` can follow it while it is downloaded."""
 MAX_DEPTH = 32
 MAX_NOTES = 20
-_SETTINGS = ("model.yaml", "config.pbtxt")
+_SETTINGS = (MODEL_YAML, CONFIG_PBTXT)
 MAX_SMALL_FILES = 64
 """Limit of the files that lie directly in a model's folder: its settings and labels."""
 MAX_SAMPLE_BYTES = 16 << 20

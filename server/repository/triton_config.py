@@ -12,12 +12,12 @@ from runtimes.contract.messages import Batching, WarmupSample
 from runtimes.contract.tensor import Datatype, TensorSpec
 from server.repository.errors import RepositoryError
 from server.repository.files import LabelReader
-from server.repository.names import FILE_RULE, is_file_name, parse_version, shown
+from server.repository.names import CONFIG_PBTXT, FILE_RULE, is_file_name, parse_version, shown
 from server.repository.settings import ModelSettings, VersionPolicy
 from server.repository.settings_check import MAX_WORKERS, problems
 from server.repository.text_proto import parse_text, refusal
 
-FILE_NAME = "config.pbtxt"
+FILE_NAME = CONFIG_PBTXT
 
 Tree = Mapping[str, "Tree | None"]
 
