@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 
 from runtimes.runtime import LoadError
 
 CPU = "cpu"
+
+DRIVER = "libcuda.so.1"
 
 _CUDA = re.compile(r"cuda:(\d{1,4})")
 
@@ -20,17 +23,18 @@ def cuda_index(device: str) -> int | None:
     raise LoadError(f"device is '{device}', expected 'auto', 'cpu' or 'cuda:N'")
 
 
-def choose(device: str, visible: int, framework: str) -> int | None:
+def choose(device: str, visible: int, framework: str, *, cuda: bool) -> int | None:
     """The CUDA index to use, None for the CPU; `auto` takes the first GPU where there is one.
 
-    `visible` is how many GPUs `framework` sees in this process. Raises LoadError for one that is
-    not there.
+    `visible` is how many GPUs `framework` sees in this process, `cuda` whether it was built for
+    any. Raises LoadError for one that is not there.
     """
     if device == "auto":
         return 0 if visible else None
     index = cuda_index(device)
     if index is not None and index >= visible:
-        raise LoadError(f"device '{device}' is asked for, but {framework} sees {_gpus(visible)}")
+        seen = _gpus(visible) if visible else f"no GPU: {why_no_gpu(cuda=cuda)}"
+        raise LoadError(f"device '{device}' is asked for, but {framework} sees {seen}")
     return index
 
 
@@ -39,7 +43,23 @@ def device_name(index: int | None) -> str:
     return CPU if index is None else f"cuda:{index}"
 
 
+def why_no_gpu(*, cuda: bool) -> str:
+    """What there is to do about it, for a framework that was built with or without `cuda`."""
+    if not cuda:
+        return "it is built without CUDA"
+    if not has_driver():
+        return f"NVIDIA's driver ({DRIVER}) is not there; a container must be given its GPU"
+    return "is one hidden (CUDA_VISIBLE_DEVICES), or the driver too old for this build?"
+
+
+def has_driver() -> bool:
+    """Whether the part of NVIDIA's driver that programs use is there: never from a package."""
+    try:
+        ctypes.CDLL(DRIVER)
+    except OSError:
+        return False
+    return True
+
+
 def _gpus(visible: int) -> str:
-    if not visible:
-        return "no GPU in this environment; its build may be for CPU only"
     return f"only cuda:0 to cuda:{visible - 1}" if visible > 1 else "only cuda:0"

@@ -59,7 +59,7 @@ class EchoRuntime:
     def load(self, spec: ModelSpec) -> EchoModel:
         """A model of the declared signature. Raises LoadError."""
         check_precision(spec)
-        choose(spec.device, 0, "echo")
+        choose(spec.device, 0, "echo", cuda=False)
         options = Options(spec, OPTIONS)
         if text := options.text("say"):
             print(text, flush=True)

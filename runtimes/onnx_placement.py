@@ -12,6 +12,7 @@ from pathlib import Path
 
 import onnxruntime as ort
 
+from runtimes.device import DRIVER, why_no_gpu
 from runtimes.runtime import LoadError
 
 CUDA = "CUDAExecutionProvider"
@@ -72,5 +73,7 @@ def why_no_cuda() -> str:
     try:
         ctypes.CDLL(str(library))
     except OSError as error:
+        if DRIVER in str(error):
+            return why_no_gpu(cuda=True)
         return str(error).replace(f"{library.parent}/", "")
     return "the CUDA provider did not start; is there a GPU and a matching driver?"

@@ -53,7 +53,8 @@ class SavedModelRuntime:
         """Load on the device and prove it. Raises LoadError."""
         check_precision(spec, "a SavedModel")
         wanted = Options(spec, ["signature"]).text("signature")
-        index = choose(spec.device, len(tf.config.list_physical_devices("GPU")), "TensorFlow")
+        visible = len(tf.config.list_physical_devices("GPU"))
+        index = choose(spec.device, visible, "TensorFlow", cuda=tf.test.is_built_with_cuda())
         _configure(spec, index)
         placement = CPU if index is None else GPU
         try:

@@ -67,7 +67,8 @@ class TorchScriptRuntime:
         check_precision(spec)
         options = Options(spec, ["freeze", "cuda_graphs"])
         freeze = options.flag("freeze") or False
-        index = choose(spec.device, torch.cuda.device_count(), "PyTorch")
+        cuda = torch.version.cuda is not None
+        index = choose(spec.device, torch.cuda.device_count(), "PyTorch", cuda=cuda)
         device = torch.device(device_name(index))
         if index is not None:
             # A module that asks for "cuda" without a number means this one.

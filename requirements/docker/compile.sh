@@ -26,7 +26,8 @@ compile gateway pyproject.toml --extra server --extra tracing --extra s3 --extra
 compile onnx pyproject.toml --extra onnx
 compile onnx-gpu $here/onnx-gpu.in
 compile torchscript $here/torchscript.in
-compile torchscript-gpu pyproject.toml --extra torch
+# With Triton, PyTorch compiles kernels for TorchScript's operations too, which takes a C compiler.
+compile torchscript-gpu pyproject.toml --extra torch --no-emit-package triton
 compile savedmodel pyproject.toml --extra tensorflow
 compile savedmodel-gpu $here/savedmodel-gpu.in
 compile loadtests pyproject.toml --extra server --extra demo --extra loadtests

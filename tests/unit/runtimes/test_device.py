@@ -19,13 +19,13 @@ from runtimes.runtime import LoadError
     ],
 )
 def test_the_device_is_the_one_asked_for(device, visible, name):
-    assert device_name(choose(device, visible, "X")) == name
+    assert device_name(choose(device, visible, "X", cuda=True)) == name
 
 
 @pytest.mark.parametrize(
     ("device", "visible", "message"),
     [
-        ("cuda:0", 0, "but X sees no GPU"),
+        ("cuda:0", 0, "but X sees no GPU: "),
         ("cuda:1", 1, "but X sees only cuda:0$"),
         ("cuda:4", 4, "but X sees only cuda:0 to cuda:3"),
         ("tpu", 4, "expected 'auto', 'cpu' or 'cuda:N'"),
@@ -34,4 +34,19 @@ def test_the_device_is_the_one_asked_for(device, visible, name):
 )
 def test_a_device_that_is_not_there_is_refused(device, visible, message):
     with pytest.raises(LoadError, match=message):
-        choose(device, visible, "X")
+        choose(device, visible, "X", cuda=True)
+
+
+@pytest.mark.parametrize(
+    ("cuda", "driver", "reason"),
+    [
+        (False, True, "it is built without CUDA"),
+        (True, False, r"NVIDIA's driver \(libcuda.so.1\) is not there"),
+        (True, True, "is one hidden"),
+    ],
+)
+def test_no_gpu_at_all_is_explained(cuda, driver, reason, monkeypatch):
+    monkeypatch.setattr("runtimes.device.has_driver", lambda: driver)
+
+    with pytest.raises(LoadError, match=f"'cuda:0' is asked for, but X sees no GPU: {reason}"):
+        choose("cuda:0", 0, "X", cuda=cuda)
