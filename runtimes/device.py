@@ -49,7 +49,7 @@ def why_no_gpu(*, cuda: bool) -> str:
         return "it is built without CUDA"
     if not has_driver():
         return f"NVIDIA's driver ({DRIVER}) is not there; a container must be given its GPU"
-    return "is one hidden (CUDA_VISIBLE_DEVICES), or the driver too old for this build?"
+    return "is one hidden (CUDA_VISIBLE_DEVICES), the driver too old, or a CUDA library missing?"
 
 
 def has_driver() -> bool:

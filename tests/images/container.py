@@ -13,6 +13,13 @@ from tests.images.engine import IMAGE, engine, free_ports, wait_until_ready
 
 MEMORY = 2 * 2**30
 PIDS = 512
+LOCKED = (
+    "--network=host", "--read-only", "--tmpfs=/tmp", f"--memory={MEMORY}",
+    f"--pids-limit={PIDS}", "--cap-drop=ALL", "--security-opt=no-new-privileges",
+    "--ulimit=nofile=10000:10000", "--ulimit=nproc=4096:4096",
+    *(f"--volume=/dev/null:/usr/bin/{shell}:ro" for shell in ("dash", "bash")),
+)  # fmt: skip
+"""Options of the engine's `run`; the shells are taken away to see that nothing wants them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +44,8 @@ def started(*options: str, command: tuple[str, ...] = ()) -> Iterator[Container]
     """The image, locked up, with more options of the engine; with its models loaded."""
     http, grpc_port, metrics = free_ports()
     running = Container(f"underway-test-{uuid.uuid4().hex[:8]}", http, grpc_port, metrics)
-    no_shell = [f"--volume=/dev/null:/usr/bin/{shell}:ro" for shell in ("dash", "bash")]
     engine(
-        "run", "--detach", "--name", running.name, "--network=host", "--read-only",
-        "--tmpfs=/tmp", f"--memory={MEMORY}", f"--pids-limit={PIDS}", "--cap-drop=ALL",
-        "--security-opt=no-new-privileges", "--ulimit=nofile=10000:10000",
-        "--ulimit=nproc=4096:4096", *no_shell, "--env=UNDERWAY_HOST=127.0.0.1",
+        "run", "--detach", "--name", running.name, *LOCKED, "--env=UNDERWAY_HOST=127.0.0.1",
         f"--env=UNDERWAY_HTTP_PORT={http}", f"--env=UNDERWAY_GRPC_PORT={grpc_port}",
         f"--env=UNDERWAY_METRICS_PORT={metrics}", *options, IMAGE, *command,
     )  # fmt: skip

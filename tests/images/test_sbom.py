@@ -9,10 +9,16 @@ from typing import Any
 
 import pytest
 
-from tests.images.engine import ALONE, IMAGE, engine, takes
+from tests.images.engine import ALONE, IMAGE, TARGET, engine, takes
 from tests.unit.deploy.test_requirements import FOLDER, pins
 
-pytestmark = takes("sbom")
+pytestmark = takes("sbom", "sbom-gpu")
+
+
+def pinned_for(environment: str) -> dict[str, str]:
+    """Versions by package: the runtimes of the GPU image have files of their own."""
+    on_gpu = TARGET == "sbom-gpu" and environment in ALONE
+    return pins(FOLDER / f"{environment}{'-gpu' if on_gpu else ''}.txt")
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +44,7 @@ def test_there_is_one_for_each_environment_in_the_form_that_scanners_read(bills)
 def test_it_has_what_was_pinned_and_most_licences(bills, environment):
     found = {item["name"].lower().replace("_", "-").replace(".", "-"): item
              for item in bills[environment]["components"]}  # fmt: skip
-    pinned = pins(FOLDER / f"{environment}.txt")
+    pinned = pinned_for(environment)
 
     assert {name: found[name]["version"] for name in pinned if name in found} == pinned
     assert (

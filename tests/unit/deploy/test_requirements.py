@@ -81,6 +81,10 @@ def test_every_runtime_of_the_gpu_image_brings_its_own_cuda(name):
     assert [package for package in pinned if package.startswith("nvidia-cudnn-")]
 
 
+def test_pytorch_has_no_triton_since_no_image_has_the_compiler_that_it_calls():
+    assert "triton" not in pins(FOLDER / "torchscript-gpu.txt")
+
+
 @pytest.mark.parametrize("name", ["onnx", "torchscript", "savedmodel"])
 def test_every_runtime_is_alone_with_its_framework(name):
     for file in (name, f"{name}-gpu"):
