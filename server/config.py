@@ -96,6 +96,7 @@ class Settings:
     allow_labels_of_unavailable_versions: bool = False
     enable_batching: bool = False
     batching_parameters_file: Path | None = None
+    access_file: Path | None = None
     model_cache: Path | None = None
     model_cache_bytes: int = 50 * 1024 * MIB
 
@@ -274,7 +275,13 @@ def _pythons(runtimes: object) -> list[str]:
 
 _KINDS: Mapping[str, type] = {item.name: type(item.default) for item in fields(Settings)}
 _LISTS = ("model_repository", "load_model", "required_model", "runtime_python", "reload_folder")
-_PATHS = ("model_config_file", "model_base_path", "batching_parameters_file", "model_cache")
+_PATHS = (
+    "model_config_file",
+    "model_base_path",
+    "batching_parameters_file",
+    "model_cache",
+    "access_file",
+)
 _WORDS: Mapping[type, str] = {
     str: "a text", int: "a whole number", float: "a number", bool: "true or false",
 }  # fmt: skip

@@ -48,10 +48,12 @@ async def _serve(client: GatewayClient) -> None:
     structlog.contextvars.bind_contextvars(frontend=welcome.number)
     limits = limits_of(welcome)
     closing = Closing(welcome.max_connection_age, welcome.drain_timeout, welcome.linger)
-    app = create_app(client.data, client.control, limits)
+    app = create_app(client.data, client.control, limits, client.access)
     rest = HttpServer(app, welcome.host, welcome.http_port, closing, door=app.door, reuse_port=True)
     servicers = all_servicers(client.data, client.control, limits)
-    grpc = GrpcFrontend(servicers, client.data, limits, closing=closing, reuse_port=True)
+    grpc = GrpcFrontend(
+        servicers, client.data, limits, client.access, closing=closing, reuse_port=True
+    )
     await rest.start()
     await grpc.start(welcome.host, welcome.grpc_port)
     gc.collect()

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import grpc
 import grpc.aio
 
+from server.access.access import Access
 from server.frontends.calls import Servicer, service_names
 from server.frontends.closing import Closing
 from server.frontends.grpc_carrier import GrpcCarrier
@@ -31,10 +32,13 @@ class GrpcFrontend:
         servicers: Sequence[Servicer],
         data: DataPlane,
         limits: FrontendLimits,
+        access: Access,
         *,
         closing: Closing = Closing(),  # noqa: B008  # frozen
         reuse_port: bool = False,
     ) -> None:
+        """Answers those whom `access` lets in."""
+        self._access = access
         self._closing = closing
         self._health = HealthServicer(data, service_names(servicers))
         known = [*servicers, self._health]
@@ -50,7 +54,7 @@ class GrpcFrontend:
         Several processes may share a port only with `reuse_port`.
         """
         server = create_server(
-            self._servicers, self._limits, self._stopping,
+            self._servicers, self._limits, self._stopping, self._access,
             [*_age(self._closing), ("grpc.so_reuseport", int(self._reuse_port))],
         )  # fmt: skip
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -78,6 +82,7 @@ def create_server(
     servicers: Sequence[Servicer],
     limits: FrontendLimits,
     stopping: asyncio.Event,
+    access: Access,
     options: Sequence[tuple[str, int]] = (("grpc.so_reuseport", 0),),
 ) -> grpc.aio.Server:
     """A server that listens nowhere yet; setting `stopping` ends its streams. `options` are gRPC's,
@@ -99,7 +104,7 @@ def create_server(
             *options,
         ]
     )
-    carrier = GrpcCarrier(limits.max_message_bytes, stopping)
+    carrier = GrpcCarrier(access, limits.max_message_bytes, stopping)
     for service, methods in _methods(servicers, carrier).items():
         handler = grpc.method_handlers_generic_handler(service, methods)
         server.add_generic_rpc_handlers((handler,))

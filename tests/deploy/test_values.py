@@ -41,6 +41,9 @@ from tests.deploy.chart import HelmError
         ({"podDisruptionBudget": {"maxUnavailable": 0}}, "podDisruptionBudget/maxUnavailable"),
         ({"probes": {"liveness": {"path": "/"}}}, "path"),
         ({"tls": {"enabled": True}}, "tls"),
+        ({"auth": {"key": "../access.yaml"}}, "auth/key"),
+        ({"auth": {"testToken": {"name": "a"}}}, "auth/testToken"),
+        ({"server": {"accessFile": "/access.yaml"}}, "accessFile"),
     ],
 )
 def test_the_schema_refuses_wrong_values_and_names_them(helm, values, words):
@@ -87,6 +90,7 @@ def test_the_schema_refuses_wrong_values_and_names_them(helm, values, words):
             "minReplicas is above autoscaling.maxReplicas",
         ),
         ({"autoscaling": {"kind": "keda"}}, "prometheusAddress"),
+        ({"auth": {"testToken": {"name": "a", "key": "b"}}}, "auth.secretName: expected"),
         ({"ingress": {"enabled": True}}, "ingress.hosts"),
         ({"gatewayApi": {"enabled": True}}, "gatewayApi.parentRefs"),
         ({"certificate": {"enabled": True}}, "certificate.enabled needs"),

@@ -106,6 +106,9 @@ spec:
       subPath: {{ . }}
       {{- end }}
     {{- end }}
+    {{- if .Values.auth.secretName }}
+    - {name: access, mountPath: {{ include "underway.accessFolder" . }}, readOnly: true}
+    {{- end }}
     {{- with .Values.extraVolumeMounts }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -165,6 +168,14 @@ initContainers:
 - name: models
   emptyDir:
     sizeLimit: {{ include "underway.copySize" . }}
+{{- end }}
+{{- with .Values.auth.secretName }}
+- name: access
+  secret:
+    secretName: {{ . }}
+    defaultMode: 0440
+    items:
+      - {key: {{ $.Values.auth.key }}, path: access.yaml}
 {{- end }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}
