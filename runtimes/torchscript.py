@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+# Before the import, which is when PyTorch reads it. Where Triton is installed, PyTorch's `bmm` on a
+# GPU would else be compiled while a request waits, and fail where there is no C compiler.
+os.environ.setdefault("TORCH_DISABLE_NATIVE_JIT", "1")
 
 import numpy as np
 import torch

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import zipfile
 from dataclasses import replace
 
@@ -265,3 +267,18 @@ def test_graphs_are_refused_where_there_is_no_gpu(models):
     spec = replace(models.two_way("torchscript"), options={"cuda_graphs": True})
     with pytest.raises(LoadError, match="option 'cuda_graphs' needs a CUDA device, and this"):
         models.load(spec)
+
+
+def test_pytorch_is_imported_with_its_operations_compiled_beforehand():
+    watch = (
+        "import os, sys\n"
+        "class First:\n"
+        "    def find_spec(self, name, *rest):\n"
+        "        if name == 'torch':\n"
+        "            sys.exit(os.environ.get('TORCH_DISABLE_NATIVE_JIT', 'not set'))\n"
+        "sys.meta_path.insert(0, First())\n"
+        "import runtimes.torchscript\n"
+    )
+    done = subprocess.run([sys.executable, "-c", watch], capture_output=True, text=True, timeout=60)
+
+    assert done.stderr.strip() == "1"
