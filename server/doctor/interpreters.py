@@ -17,7 +17,9 @@ AREA = "runtimes"
 TIMEOUT = 180.0
 """Seconds in which a framework must have been imported and used; from a cold disk it takes long."""
 
-DRIVER = Path("/proc/driver/nvidia/version")
+DRIVER = Path("/dev/nvidiactl")
+"""What every user of the driver opens. The kernel's own word for it, in /proc, is also there in a
+container that was given no GPU."""
 
 
 class Gpu(msgspec.Struct, frozen=True):
@@ -98,7 +100,7 @@ def judge(
 
 
 def has_driver() -> bool:
-    """Whether NVIDIA's driver is there."""
+    """Whether NVIDIA's driver is there for this process, in a container as well."""
     return DRIVER.exists()
 
 

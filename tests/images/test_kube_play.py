@@ -98,22 +98,24 @@ def rendered(models: Path, ports: list[int]) -> Document:
     return only(objects, "Deployment")
 
 
-def secret() -> Document:
-    """Everybody may ask models; the rest takes a token."""
+def write_secret(folder: Path) -> None:
+    """The Secret's file: everybody may ask models; the rest takes a token."""
     token = {"name": "ops", "sha256": digest_of(TOKENS["operate"]), "may": ["operate"]}
-    access = {"anonymous": ["infer"], "tokens": [token]}
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": SECRET},
-        "stringData": {"access.yaml": json.dumps(access)},
-    }
+    folder.mkdir()
+    (folder / "access.yaml").write_text(json.dumps({"anonymous": ["infer"], "tokens": [token]}))
 
 
-def for_podman(deployment: Document) -> Document:
-    """The same, reachable from this machine alone, and without what podman would turn into curl."""
+def for_podman(deployment: Document, secret: Path) -> Document:
+    """The same, reachable from this machine alone, and without what podman would turn into curl.
+
+    The Secret is a folder, since podman 4.3 mounts Secrets with their base64.
+    """
     adapted: Document = json.loads(json.dumps(deployment))
-    (container,) = adapted["spec"]["template"]["spec"]["containers"]
+    pod = adapted["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    for volume in pod["volumes"]:
+        if volume.pop("secret", {}).get("secretName") == SECRET:
+            volume["hostPath"] = {"path": str(secret), "type": "Directory"}
     for port in container["ports"]:
         port |= {"hostIP": "127.0.0.1", "hostPort": port["containerPort"]}
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
@@ -126,7 +128,9 @@ def pod(models, tmp_path_factory) -> Iterator[Pod]:
     folder, ports = tmp_path_factory.mktemp("kube"), free_ports()
     manifest = folder / "deployment.yaml"
     deployment = rendered(models, ports)
-    manifest.write_text(yaml.safe_dump_all([secret(), for_podman(deployment)]))
+    write_secret(folder / "access")
+    manifest.write_text(yaml.safe_dump(for_podman(deployment, folder / "access")))
+    folder.chmod(0o755)
     try:
         engine("kube", "play", str(manifest), environment=modest(folder))
         running = Pod(deployment, f"{deployment['metadata']['name']}-pod-0-underway", *ports)
