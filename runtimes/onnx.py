@@ -19,6 +19,7 @@ from runtimes.onnx_file import check_external_data, read
 from runtimes.onnx_placement import (
     CUDA,
     RECORD,
+    may_have_cuda,
     nodes_on_cpu,
     profiled,
     profiling,
@@ -75,7 +76,7 @@ class OnnxRuntime:
         check_external_data(file, spec.artifact)
         if spec.device != "auto":
             return _load(spec, options, file.unranked, cuda_index(spec.device))
-        if CUDA not in ort.get_available_providers():
+        if not may_have_cuda():
             return _load(spec, options, file.unranked, None)
         try:
             return _load(spec, options, file.unranked, 0)
@@ -242,7 +243,7 @@ def _profile(
 
 
 def _require_cuda(index: int) -> None:
-    if CUDA not in ort.get_available_providers():
+    if not may_have_cuda():
         raise LoadError(f"device 'cuda:{index}' cannot be used: {why_no_cuda()}")
     if hasattr(ort, "preload_dlls"):
         ort.preload_dlls()  # CUDA and cuDNN from their pip packages, where those are installed

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import onnxruntime as ort
 
-from runtimes.device import DRIVER, why_no_gpu
+from runtimes.device import has_driver, why_no_gpu
 from runtimes.runtime import LoadError
 
 CUDA = "CUDAExecutionProvider"
@@ -65,15 +65,20 @@ def nodes_on_cpu(nodes: Counter[str]) -> str:
     return f"{total - nodes[CUDA]}/{total}"
 
 
+def may_have_cuda() -> bool:
+    """Whether it is worth trying: without a driver CUDA's libraries would be loaded in vain."""
+    return CUDA in ort.get_available_providers() and has_driver()
+
+
 def why_no_cuda() -> str:
     """Why the CUDA provider is not there, as far as that can be found out."""
     if CUDA not in ort.get_available_providers():
         return "this onnxruntime is built without CUDA; install onnxruntime-gpu"
+    if not has_driver():
+        return why_no_gpu(cuda=True)
     library = Path(ort.__file__).parent / "capi" / "libonnxruntime_providers_cuda.so"
     try:
         ctypes.CDLL(str(library))
     except OSError as error:
-        if DRIVER in str(error):
-            return why_no_gpu(cuda=True)
         return str(error).replace(f"{library.parent}/", "")
     return "the CUDA provider did not start; is there a GPU and a matching driver?"

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper
 
 from runtimes.contract.messages import ModelSpec
 from runtimes.contract.tensor import Datatype, Tensor, TensorSpec, pack_bytes
-from runtimes.onnx_placement import nodes_on_cpu, profiled, profiling
+from runtimes.onnx_placement import CUDA, nodes_on_cpu, profiled, profiling
 from runtimes.runtime import LoadError, ModelError
 
 ROWS = ["n", 2]
@@ -232,3 +232,16 @@ def test_a_request_on_which_a_node_fails_gives_a_reason_without_source_paths(mod
         model.infer([fp32("a", [[1, 2]] * 2), fp32("b", [[1, 2]] * 3)], ["total"])
     assert ".h" not in str(caught.value)
     assert "/" not in str(caught.value)
+
+
+def test_without_a_driver_cuda_is_not_even_tried(models, monkeypatch):
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: [CUDA])
+    monkeypatch.setattr("runtimes.onnx_placement.has_driver", lambda: False)
+    monkeypatch.setattr(
+        "onnxruntime.preload_dlls", lambda: pytest.fail("libraries are loaded"), raising=False
+    )
+    spec = models.identity("onnx", Datatype.FP32)
+
+    assert models.load(replace(spec, device="auto")).device == "cpu"
+    with pytest.raises(LoadError, match=r"'cuda:0' cannot be used: NVIDIA's driver .* not there"):
+        models.load(replace(spec, device="cuda:0"))
