@@ -12,7 +12,7 @@ import structlog
 from starlette.types import ASGIApp
 
 from server.access.access import Access
-from server.access.file import AccessFileError, read_access_file
+from server.access.file import AccessFileError, read_access_file, rules_in
 from server.access.rules import Rules
 from server.access.watch import AccessWatch
 from server.admission import AdmissionBounds
@@ -253,15 +253,16 @@ def _follow_access(path: Path | None, publisher: Publisher) -> AccessWatch | Non
     if path is None:
         return None
     try:
-        rules = read_access_file(path)
+        content = read_access_file(path)
+        rules = rules_in(content)
     except AccessFileError as error:
         raise ConfigError(f"access-file: {error}") from None
 
     def tell(rules: Rules) -> None:
-        publisher.observe(AccessIs(rules))
+        publisher.switch(AccessIs(rules))
 
     tell(rules)
-    return AccessWatch(path, rules, tell)
+    return AccessWatch(path, content, tell)
 
 
 def _bounds(settings: Settings) -> AdmissionBounds:

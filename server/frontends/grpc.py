@@ -12,6 +12,7 @@ from server.access.access import Access
 from server.frontends.calls import Servicer, service_names
 from server.frontends.closing import Closing
 from server.frontends.grpc_carrier import GrpcCarrier
+from server.frontends.grpc_gate import GrpcGate
 from server.frontends.health import HealthServicer
 from server.frontends.limits import FrontendLimits
 from server.frontends.reflection import ReflectionServicer
@@ -89,6 +90,8 @@ def create_server(
     added to those that always hold."""
     hard_limit = min(limits.max_message_bytes + _SLACK_BYTES, _MAX_INT32)
     server = grpc.aio.server(
+        # Without rules there is none, not even one that lets everybody in: it would cost each call.
+        interceptors=(GrpcGate(access),) if access.rules is not None else (),
         options=[
             # Also holds for a compressed message once it is unpacked.
             ("grpc.max_receive_message_length", hard_limit),
@@ -102,9 +105,9 @@ def create_server(
             ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
             ("grpc.http2.max_ping_strikes", 2),
             *options,
-        ]
+        ],
     )
-    carrier = GrpcCarrier(access, limits.max_message_bytes, stopping)
+    carrier = GrpcCarrier(limits.max_message_bytes, stopping)
     for service, methods in _methods(servicers, carrier).items():
         handler = grpc.method_handlers_generic_handler(service, methods)
         server.add_generic_rpc_handlers((handler,))
