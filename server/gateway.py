@@ -11,7 +11,7 @@ import structlog
 from starlette.types import ASGIApp
 
 from server.admission import AdmissionBounds
-from server.config import FrontendKind, ModelControl, Settings
+from server.config import ConfigError, FrontendKind, ModelControl, Settings
 from server.console.routes import MAX_BYTES, About, console_routes
 from server.controlplane import ServingControlPlane
 from server.cpus import available_cpus, frontends_for
@@ -43,6 +43,8 @@ from server.telemetry.lag import LagMeter
 from server.telemetry.log_settings import rules_of
 from server.telemetry.logs import use_log_rules
 from server.telemetry.recorder import Recorders
+from server.tls.certificates import Certificates, open_certificates
+from server.tls.files import TlsFileError
 from server.workers.pool import PoolLimits, WorkerPool
 from server.workers.supervision import HeartbeatLimits
 from server.workers.zygote import Zygotes
@@ -100,6 +102,7 @@ class Gateway:
     def __init__(self, settings: Settings, zygotes: Zygotes) -> None:
         """Raises ConfigError. `zygotes` are owned here from now on."""
         self._settings = settings
+        self._certificates = _certificates(settings)
         bounds = _bounds(settings)
         observation = Observation(bounds, settings.max_in_flight, settings.metrics_compat)
         recorders, meter = observation.recorders, observation.meter
@@ -153,7 +156,9 @@ class Gateway:
             self._publisher, observation, switches,
             ProfileTaker(self._manager.find, pool_limits.max_message_bytes), replacing,
         )  # fmt: skip
-        self._frontends = _make_frontends(settings, self._publisher, control, recorders)
+        self._frontends = _make_frontends(
+            settings, self._publisher, control, recorders, self._certificates
+        )
         self._probes = GatewayProbes(
             self._manager.models,
             settings.required_models,
@@ -165,7 +170,8 @@ class Gateway:
         self._metrics = listen(
             "metrics-port", settings.metrics_port,
             lambda: HttpServer(
-                operators, settings.host, settings.metrics_port, Closing(grace=1.0)
+                operators, settings.host, settings.metrics_port, Closing(grace=1.0),
+                tls=self._certificates.operators if self._certificates else None,
             ),
         )  # fmt: skip
 
@@ -173,6 +179,8 @@ class Gateway:
         """Listen, and begin to load what the repositories hold."""
         self._loop_watch.start()
         self._lag.start()
+        if self._certificates is not None:
+            self._certificates.start()
         await self._metrics.start()
         # Side by side: frontends of their own take a moment to start, and so do models.
         listening = asyncio.ensure_future(self._listen())
@@ -200,7 +208,8 @@ class Gateway:
         http_port, grpc_port = await self._frontends.start()
         addresses = Addresses(self._settings.host, http_port, grpc_port, self._metrics.port)
         log.info("listening", host=addresses.host, rest=addresses.http_port, grpc=grpc_port,
-                 metrics=addresses.metrics_port)  # fmt: skip
+                 metrics=addresses.metrics_port,
+                 **({"tls": True} if self._certificates is not None else {}))  # fmt: skip
         return addresses
 
     def stop_admitting(self) -> bool:
@@ -218,6 +227,8 @@ class Gateway:
         await self._manager.stop()
         await self._zygotes.stop()
         await self._metrics.stop()
+        if self._certificates is not None:
+            self._certificates.stop()
         self._loop_watch.stop()
         await self._lag.stop()
         self._stores.close()
@@ -242,6 +253,14 @@ def _bounds(settings: Settings) -> AdmissionBounds:
     )  # fmt: skip
 
 
+def _certificates(settings: Settings) -> Certificates | None:
+    """What the server's own TLS is said with. Raises ConfigError."""
+    try:
+        return open_certificates(settings.tls)
+    except TlsFileError as error:
+        raise ConfigError(str(error)) from None
+
+
 def _operators_app(
     settings: Settings, data: ServingDataPlane, control: ServingControlPlane, probes: GatewayProbes
 ) -> ASGIApp:
@@ -255,7 +274,11 @@ def _operators_app(
 
 
 def _make_frontends(
-    settings: Settings, publisher: Publisher, control: ServingControlPlane, recorders: Recorders
+    settings: Settings,
+    publisher: Publisher,
+    control: ServingControlPlane,
+    recorders: Recorders,
+    certificates: Certificates | None,
 ) -> Frontends:
     """One frontend in Python lives in this process; others each have their own."""
     count = settings.frontends or frontends_for(available_cpus())
@@ -281,7 +304,8 @@ def _make_frontends(
         frontends=count,
         tracing=settings.tracing,
         access_log_rate=settings.access_log_rate,
+        tls=settings.tls,
     )
     if count == 1 and settings.frontend is FrontendKind.PYTHON:
-        return FrontendInside(settings, welcome, publisher, control)
+        return FrontendInside(settings, welcome, publisher, control, certificates)
     return FrontendsOutside(settings, count, welcome, publisher, control, recorders)
