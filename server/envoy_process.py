@@ -1,4 +1,5 @@
-"""A frontend inside Envoy: `python -m server.envoy_process SOCKET HOST HTTP_PORT GRPC_PORT AGE`.
+"""A frontend inside Envoy: `python -m server.envoy_process SOCKET HOST HTTP_PORT GRPC_PORT AGE TLS`
+where TLS is `none`, `tls` or `mutual`.
 
 Becomes Envoy, which loads Python again by `pyvoy` and in it `server.frontend_envoy`; the process
 stays the same for the gateway that watches it.
@@ -18,11 +19,15 @@ from pathlib import Path
 from typing import NoReturn
 
 from server.hosting.envoy_admin import admin_path
-from server.hosting.envoy_config import JsonObject, Listening, bootstrap
+from server.hosting.envoy_config import Listening, bootstrap
+from server.hosting.envoy_tls import JsonObject, secrets_folder
 
 APPLICATION = "server.frontend_envoy:app"
 DOOR = "UNDERWAY_DOOR"
 """The variable that carries the gateway's socket to the application; not a setting."""
+
+NO_TLS, TLS, MUTUAL = "none", "tls", "mutual"
+"""What the ports speak; MUTUAL: clients show certificates, too."""
 
 _SPARE_DESCRIPTORS = 512
 """Left to sockets of workers and to Envoy itself, of what the process may have open."""
@@ -42,10 +47,13 @@ def missing() -> str | None:
 
 def main() -> None:
     """Become Envoy. Signals are the gateway's business, as in every frontend."""
-    door, host, http_port, grpc_port, age = sys.argv[1:]
+    door, host, http_port, grpc_port, age, tls = sys.argv[1:]
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    at = Listening(host, int(http_port), int(grpc_port), float(age))
+    secrets = None if tls == NO_TLS else secrets_folder(Path(door))
+    at = Listening(
+        host, int(http_port), int(grpc_port), float(age), secrets, ask_clients=tls == MUTUAL
+    )
     become_envoy(APPLICATION, at, admin_path(Path(door)), {DOOR: door})
 
 

@@ -308,4 +308,4 @@ def _make_frontends(
     )
     if count == 1 and settings.frontend is FrontendKind.PYTHON:
         return FrontendInside(settings, welcome, publisher, control, certificates)
-    return FrontendsOutside(settings, count, welcome, publisher, control, recorders)
+    return FrontendsOutside(settings, count, welcome, publisher, control, recorders, certificates)
