@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -14,6 +15,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from server.cli_tls import refused_by_tls, tls_options
 
 TIMEOUT = 600.0
 
@@ -44,6 +47,7 @@ class Addresses:
     help="Address of its metrics port, which also takes labels and rollbacks.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the index as JSON.")
+@tls_options
 @click.pass_context
 def models(context: click.Context, url: str, admin_url: str, as_json: bool) -> None:
     """List a running server's models with their versions and states, or change them.
@@ -147,6 +151,8 @@ def _call(method: str, url: str, document: object = None) -> Any:
         raise click.ClickException(_reason(refusal)) from None
     except (OSError, ValueError) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        if isinstance(reason, ssl.SSLError):
+            raise click.ClickException(refused_by_tls(url, reason)) from None
         raise click.ClickException(
             f"no Underway server answers at {url} ({reason}). Is it running? See `underway serve`"
         ) from None

@@ -106,6 +106,8 @@ class Gateway:
         bounds = _bounds(settings)
         observation = Observation(bounds, settings.max_in_flight, settings.metrics_compat)
         recorders, meter = observation.recorders, observation.meter
+        if (certificates := self._certificates) is not None:
+            observation.watch_certificate(lambda: certificates.current.pems.certificate)
         self._publisher = Publisher(recorders.add)
         self._lag = LagMeter(recorders.late)
         served = served_set(settings)

@@ -7,7 +7,7 @@ milliseconds, are done in a thread.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -51,6 +51,12 @@ class Observation:
         self.registry.register(_Build())
         self._compat = frozenset(compat)
         self._exposition = Exposition(self.registry, {kind: self._named(kind) for kind in compat})
+
+    def watch_certificate(self, pem: Callable[[], bytes]) -> None:
+        """Tell of the server's certificate, too, which `pem` gives with its chain."""
+        from server.telemetry.certificate import CertificateMetrics  # its library is large
+
+        self.registry.register(CertificateMetrics(pem))
 
     def offers(self, kind: MetricsCompat) -> bool:
         """True where there are metrics under `kind`'s names."""
