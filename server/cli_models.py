@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -151,8 +150,8 @@ def _call(method: str, url: str, document: object = None) -> Any:
         raise click.ClickException(_reason(refusal)) from None
     except (OSError, ValueError) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
-        if isinstance(reason, ssl.SSLError):
-            raise click.ClickException(refused_by_tls(url, reason)) from None
+        if told := refused_by_tls(url, reason):
+            raise click.ClickException(told) from None
         raise click.ClickException(
             f"no Underway server answers at {url} ({reason}). Is it running? See `underway serve`"
         ) from None

@@ -45,16 +45,21 @@ def tls_options(command: Callable[..., None]) -> Callable[..., None]:
     return with_tls
 
 
-def refused_by_tls(url: str, error: ssl.SSLError) -> str:
-    """The sentence for a server with which TLS came to nothing."""
+def refused_by_tls(url: str, error: object) -> str:
+    """The sentence for a server with which TLS came to nothing; "" where it was something else."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return (
             f"the certificate of {url} is not trusted: {error.verify_message}. Name the "
             "authority that issued it with --ca-file"
         )
-    if "CERTIFICATE_REQUIRED" in (error.reason or ""):
-        return f"{url} wants a certificate of its clients: give one with --client-certificate"
-    return f"no TLS with {url}: {error.reason or error}. Does the server speak it?"
+    # A server that wants a certificate may have hung up before that could be read.
+    failed = isinstance(error, ssl.SSLError | ConnectionResetError | BrokenPipeError)
+    if not failed or not url.startswith("https://"):
+        return ""
+    return (
+        f"no TLS with {url} ({error}). Does it speak TLS? Does it want a certificate of its "
+        "clients (--client-certificate)?"
+    )
 
 
 def _context(ca_file: str | None, certificate: str | None, key: str | None) -> ssl.SSLContext:

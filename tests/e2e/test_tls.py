@@ -210,7 +210,7 @@ def test_underway_models_asks_it(world, monkeypatch):
     monkeypatch.setattr(urllib.request, "_opener", None)
     code, said = models(world, *trusts)
     assert code == 1
-    assert "wants a certificate of its clients: give one with --client-certificate" in said
+    assert "want a certificate of its clients (--client-certificate)" in said
     code, said = models(world, *shows)
     assert code == 1
     assert "is not trusted" in said
