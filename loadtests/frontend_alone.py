@@ -25,6 +25,7 @@ import grpc.aio
 from protos import inference_pb2 as pb
 from runtimes.contract.messages import Timings
 from runtimes.contract.tensor import Datatype, Signature, Tensor, TensorSpec, byte_size
+from server.access.access import open_to_all
 from server.envoy_process import become_envoy
 from server.exchange import Exchange
 from server.frontends.closing import Closing
@@ -127,10 +128,12 @@ def bodies(model: str) -> Bodies:
 async def serve(folder: Path) -> None:
     """Serve both protocols on free ports until cancelled."""
     data, limits = Mirror(), FrontendLimits()
-    app = create_app(data, NO_CONTROL, limits)
+    app = create_app(data, NO_CONTROL, limits, open_to_all())
     rest = HttpServer(app, "127.0.0.1", 0, Closing(grace=1), door=app.door)
     await rest.start()
-    frontend = GrpcFrontend([OpenInferenceServicer(data, NO_CONTROL, limits)], data, limits)
+    frontend = GrpcFrontend(
+        [OpenInferenceServicer(data, NO_CONTROL, limits)], data, limits, open_to_all()
+    )
     port = await frontend.start("127.0.0.1", 0)
     explain(folder, rest.port, port)
     await asyncio.Event().wait()
@@ -157,8 +160,8 @@ def mirror_application() -> OneDoor:
     """Both protocols as one application."""
     data, limits = Mirror(), FrontendLimits()
     servicer = OpenInferenceServicer(data, NO_CONTROL, limits)
-    grpc_calls = GrpcAsgi([servicer], limits, asyncio.Event())
-    return OneDoor(create_app(data, NO_CONTROL, limits), grpc_calls)
+    grpc_calls = GrpcAsgi([servicer], limits, asyncio.Event(), open_to_all())
+    return OneDoor(create_app(data, NO_CONTROL, limits, open_to_all()), grpc_calls)
 
 
 def serve_in_envoy(folder: Path) -> NoReturn:

@@ -16,6 +16,7 @@ from server.cli_compare import compare
 from server.cli_doctor import doctor_command
 from server.cli_models import models
 from server.cli_publish import publish
+from server.cli_token import token
 from server.config import MIB, ConfigError, FrontendKind, ModelControl, Settings, read_config_file
 from server.repository.errors import RepositoryError
 from server.repository.store_url import StoreUrl, parse_location
@@ -36,7 +37,7 @@ SERVE_SETTINGS = (
     "log_level", "log_format", "access_log_rate", "runtime_python", "model_config_file",
     "model_name", "model_base_path", "reload_folder", "allow_labels_of_unavailable_versions",
     "enable_batching", "batching_parameters_file", "model_cache",
-    "model_cache_bytes", "tls_certificate", "tls_key", "tls_client_ca",
+    "model_cache_bytes", "access_file", "tls_certificate", "tls_key", "tls_client_ca",
 )  # fmt: skip
 
 SWITCH_INTERVAL = 0.0005
@@ -113,6 +114,8 @@ def main() -> None:
           is_flag=True, default=False)  # fmt: skip
 @_setting("batching-parameters-file", "TensorFlow Serving's file that says how.",
           type=click.Path(path_type=Path))  # fmt: skip
+@_setting("access-file", "YAML file that says who may do what, by tokens (`underway token`); "
+          "else everybody may do everything.", type=click.Path(path_type=Path))  # fmt: skip
 @_setting("host", "Address to listen on; 0.0.0.0 for all.", default="127.0.0.1")
 @_setting("http-port", "REST port; 0 for any free one.", default=8000, type=int)
 @_setting("grpc-port", "gRPC port; 0 for any free one.", default=8001, type=int)
@@ -277,6 +280,7 @@ def _traces_are_wanted() -> bool:
 main.add_command(compare)
 main.add_command(models)
 main.add_command(publish)
+main.add_command(token)
 main.add_command(doctor_command(serve.params, _settings))
 
 

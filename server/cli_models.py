@@ -8,7 +8,7 @@ import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TextIO
 
 import click
 from rich.console import Console
@@ -18,14 +18,26 @@ from rich.text import Text
 from server.cli_tls import refused_by_tls, tls_options
 
 TIMEOUT = 600.0
+MAX_TOKEN = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Addresses:
-    """Where a server answers clients and where it answers operators."""
+class Server:
+    """Where a server answers clients and where it answers operators, and what it is shown, "" for
+    nothing.
+    """
 
     url: str
     admin_url: str
+    token: str = ""
+
+    def ask(self, method: str, path: str) -> Any:
+        """The JSON answer of its REST port."""
+        return _call(method, self.url + path, self.token)
+
+    def ask_operators(self, method: str, path: str, document: object = None) -> Any:
+        """The JSON answer of its operators' port."""
+        return _call(method, self.admin_url + path, self.token, document)
 
 
 @click.group(invoke_without_command=True)
@@ -45,10 +57,24 @@ class Addresses:
     show_envvar=True,
     help="Address of its metrics port, which also takes labels and rollbacks.",
 )
+@click.option(
+    "--token-file",
+    type=click.File(),
+    help="File with the token to show, where the server wants one; - for standard input.",
+)
+@click.option("--token", envvar="UNDERWAY_TOKEN", show_envvar=True, default="",
+              help="The same by environment: a command line can be seen by others.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the index as JSON.")
 @tls_options
 @click.pass_context
-def models(context: click.Context, url: str, admin_url: str, as_json: bool) -> None:
+def models(
+    context: click.Context,
+    url: str,
+    admin_url: str,
+    token_file: TextIO | None,
+    token: str,
+    as_json: bool,
+) -> None:
     """List a running server's models with their versions and states, or change them.
 
     \b
@@ -58,9 +84,10 @@ def models(context: click.Context, url: str, admin_url: str, as_json: bool) -> N
     underway models history digits         what happened
     underway models load digits            under --model-control explicit
     """
-    context.obj = Addresses(url.rstrip("/"), admin_url.rstrip("/"))
+    shown = token_file.read(MAX_TOKEN).strip() if token_file is not None else token
+    context.obj = Server(url.rstrip("/"), admin_url.rstrip("/"), shown)
     if context.invoked_subcommand is None:
-        index = _call("POST", f"{context.obj.url}/v2/repository/index")
+        index = context.obj.ask("POST", "/v2/repository/index")
         if as_json:
             click.echo(json.dumps(index, indent=2))
         else:
@@ -73,18 +100,18 @@ def models(context: click.Context, url: str, admin_url: str, as_json: bool) -> N
 @models.command()
 @click.argument("model")
 @click.pass_obj
-def load(addresses: Addresses, model: str) -> None:
+def load(server: Server, model: str) -> None:
     """Load MODEL, or take up what changed of it; returns when it is READY."""
-    _call("POST", f"{addresses.url}/v2/repository/models/{_quoted(model)}/load")
+    server.ask("POST", f"/v2/repository/models/{_quoted(model)}/load")
     click.echo(f"{model} is loaded")
 
 
 @models.command()
 @click.argument("model")
 @click.pass_obj
-def unload(addresses: Addresses, model: str) -> None:
+def unload(server: Server, model: str) -> None:
     """Unload MODEL; returns when its requests are answered and its memory is free."""
-    _call("POST", f"{addresses.url}/v2/repository/models/{_quoted(model)}/unload")
+    server.ask("POST", f"/v2/repository/models/{_quoted(model)}/unload")
     click.echo(f"{model} is unloaded")
 
 
@@ -92,33 +119,33 @@ def unload(addresses: Addresses, model: str) -> None:
 @click.argument("model")
 @click.argument("pairs", metavar="LABEL=VERSION...", nargs=-1)
 @click.pass_obj
-def label(addresses: Addresses, model: str, pairs: tuple[str, ...]) -> None:
+def label(server: Server, model: str, pairs: tuple[str, ...]) -> None:
     """Point labels of MODEL at READY versions (`stable=3`), remove one (`old=`), or list them."""
-    url = f"{addresses.admin_url}/v2/admin/models/{_quoted(model)}/labels"
+    path = f"/v2/admin/models/{_quoted(model)}/labels"
     if pairs:
-        answer = _call("POST", url, {"labels": dict(_pair(pair) for pair in pairs)})
+        answer = server.ask_operators("POST", path, {"labels": dict(_pair(pair) for pair in pairs)})
     else:
-        answer = _call("GET", url)
+        answer = server.ask_operators("GET", path)
     _print("label version", [[k, str(v)] for k, v in sorted(answer["labels"].items())])
 
 
 @models.command()
 @click.argument("model")
 @click.pass_obj
-def rollback(addresses: Addresses, model: str) -> None:
+def rollback(server: Server, model: str) -> None:
     """Turn MODEL back to the version before; the one turned from is not served again."""
-    url = f"{addresses.admin_url}/v2/admin/models/{_quoted(model)}/rollback"
-    click.echo(f"{model} is back at version {_call('POST', url)['version']}")
+    path = f"/v2/admin/models/{_quoted(model)}/rollback"
+    click.echo(f"{model} is back at version {server.ask_operators('POST', path)['version']}")
 
 
 @models.command()
 @click.argument("model", required=False)
 @click.option("--limit", default=50, show_default=True, help="How many entries.")
 @click.pass_obj
-def history(addresses: Addresses, model: str | None, limit: int) -> None:
+def history(server: Server, model: str | None, limit: int) -> None:
     """What happened to the versions of MODEL, or of all models."""
     of_model = f"models/{_quoted(model)}/" if model else ""
-    answer = _call("GET", f"{addresses.admin_url}/v2/admin/{of_model}history?limit={limit}")
+    answer = server.ask_operators("GET", f"/v2/admin/{of_model}history?limit={limit}")
     _print("time model version from to after_s cause reason", [
         [datetime.fromtimestamp(e["time"]).strftime("%m-%d %H:%M:%S"), e["model"],
          str(e["version"]), e["source"], e["target"], f"{e['seconds']:.2f}", e["cause"],
@@ -138,11 +165,12 @@ def _quoted(name: str) -> str:
     return urllib.parse.quote(name, safe="")
 
 
-def _call(method: str, url: str, document: object = None) -> Any:
+def _call(method: str, url: str, token: str, document: object = None) -> Any:
     """The server's JSON answer; a refusal or no answer ends the command with one clear line."""
     body = None if document is None else json.dumps(document).encode()
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        request = urllib.request.Request(url, body, method=method)  # noqa: S310  # the user's URL
+        request = urllib.request.Request(url, body, headers, method=method)  # noqa: S310
         with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310
             content = answer.read()
             return json.loads(content) if content else {}

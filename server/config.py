@@ -97,6 +97,7 @@ class Settings:
     allow_labels_of_unavailable_versions: bool = False
     enable_batching: bool = False
     batching_parameters_file: Path | None = None
+    access_file: Path | None = None
     model_cache: Path | None = None
     model_cache_bytes: int = 50 * 1024 * MIB
     tls_certificate: Path | None = None
@@ -299,7 +300,7 @@ _KINDS: Mapping[str, type] = {item.name: type(item.default) for item in fields(S
 _LISTS = ("model_repository", "load_model", "required_model", "runtime_python", "reload_folder")
 _PATHS = (
     "model_config_file", "model_base_path", "batching_parameters_file", "model_cache",
-    "tls_certificate", "tls_key", "tls_client_ca",
+    "access_file", "tls_certificate", "tls_key", "tls_client_ca",
 )  # fmt: skip
 _WORDS: Mapping[type, str] = {
     str: "a text", int: "a whole number", float: "a number", bool: "true or false",

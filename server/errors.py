@@ -4,6 +4,8 @@
     ├── InvalidArgument      the request is wrong; sending it again will not help
     ├── FailedPrecondition   the model, as it is, cannot be asked that
     ├── NotFound             no such model, version or route
+    ├── Unauthenticated      nobody known asks; a token is expected
+    ├── PermissionDenied     somebody known asks, who may not
     ├── TooLarge             over a size limit; the message names the setting
     ├── Unavailable          not ready, worker lost or shutting down; may be sent again
     ├── Overloaded           too much in flight; `retry_after` says when to come back
@@ -52,6 +54,18 @@ class NotFound(ServingError):
     """The model or version named in the request is unknown."""
 
     code = Code.NOT_FOUND
+
+
+class Unauthenticated(ServingError):
+    """Without a token, or with one that is not known."""
+
+    code = Code.UNAUTHENTICATED
+
+
+class PermissionDenied(ServingError):
+    """The token is known, and is not for this."""
+
+    code = Code.PERMISSION_DENIED
 
 
 class TooLarge(ServingError):
@@ -112,6 +126,8 @@ _BY_CODE: dict[Code, type[ServingError]] = {
         InvalidArgument,
         FailedPrecondition,
         NotFound,
+        Unauthenticated,
+        PermissionDenied,
         TooLarge,
         Unavailable,
         Overloaded,

@@ -71,8 +71,8 @@ class EnvoyFrontend:
         self._health = HealthServicer(client.data, service_names(protocols))
         known: list[Servicer] = [*protocols, self._health]
         servicers = [*known, ReflectionServicer(service_names(known))]
-        rest = create_app(client.data, client.control, limits)
-        self._door = OneDoor(rest, GrpcAsgi(servicers, limits, self._stopping))
+        rest = create_app(client.data, client.control, limits, client.access)
+        self._door = OneDoor(rest, GrpcAsgi(servicers, limits, self._stopping, client.access))
 
     async def _serve(self, client: GatewayClient) -> None:
         """From when Envoy listens until this process ends."""

@@ -63,7 +63,7 @@ class FrontendsOutside:
         self._own = CoreInside(
             publisher, msgspec.structs.replace(told, worker_in_flight=OWN_IN_FLIGHT)
         )
-        self.data = self._own.data
+        self.data, self.access = self._own.data, self._own.access
 
     @property
     def are_listening(self) -> bool:

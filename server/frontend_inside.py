@@ -37,10 +37,10 @@ class FrontendInside:
         self._settings = settings
         self._listening = False
         self._core = CoreInside(publisher, welcome)
-        self.data = self._core.data
+        self.data, self.access = self._core.data, self._core.access
         limits = limits_of(welcome)
         closing = Closing(welcome.max_connection_age, welcome.drain_timeout, welcome.linger)
-        rest = create_app(self.data, control, limits)
+        rest = create_app(self.data, control, limits, self.access)
         self._rest = listen(
             "http-port", settings.http_port,
             lambda: HttpServer(
@@ -50,7 +50,7 @@ class FrontendInside:
         )  # fmt: skip
         servicers = all_servicers(self.data, control, limits)
         self._grpc = GrpcFrontend(
-            servicers, self.data, limits, closing=closing, certificates=certificates
+            servicers, self.data, limits, self.access, closing=closing, certificates=certificates
         )
 
     @property

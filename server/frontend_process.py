@@ -50,7 +50,7 @@ async def _serve(client: GatewayClient) -> None:
     structlog.contextvars.bind_contextvars(frontend=welcome.number)
     limits = limits_of(welcome)
     closing = Closing(welcome.max_connection_age, welcome.drain_timeout, welcome.linger)
-    app = create_app(client.data, client.control, limits)
+    app = create_app(client.data, client.control, limits, client.access)
     certificates = open_certificates(welcome.tls, quiet=True)  # the gateway logs
     rest = HttpServer(
         app, welcome.host, welcome.http_port, closing, door=app.door, reuse_port=True,
@@ -58,8 +58,9 @@ async def _serve(client: GatewayClient) -> None:
     )  # fmt: skip
     servicers = all_servicers(client.data, client.control, limits)
     grpc = GrpcFrontend(
-        servicers, client.data, limits, closing=closing, reuse_port=True, certificates=certificates
-    )
+        servicers, client.data, limits, client.access, closing=closing, reuse_port=True,
+        certificates=certificates,
+    )  # fmt: skip
     if certificates is not None:
         certificates.start()
     await rest.start()

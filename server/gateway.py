@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Protocol
 
 import structlog
 from starlette.types import ASGIApp
 
+from server.access.access import Access
+from server.access.file import AccessFileError, read_access_file
+from server.access.rules import Rules
+from server.access.watch import AccessWatch
 from server.admission import AdmissionBounds
 from server.config import ConfigError, FrontendKind, ModelControl, Settings
 from server.console.routes import MAX_BYTES, About, console_routes
@@ -21,8 +26,10 @@ from server.frontend_fleet import FrontendsOutside
 from server.frontend_inside import FrontendInside, listen
 from server.frontends.admin import create_admin_app
 from server.frontends.closing import Closing
+from server.frontends.gate import Gate, Gated
 from server.frontends.http_server import HttpServer
 from server.frontends.operator_guard import OperatorGuard
+from server.frontends.rest_rights import operators_needs
 from server.lifecycle.history import History
 from server.lifecycle.loading import Loader, Supplied
 from server.lifecycle.manager import LifecycleManager
@@ -33,7 +40,7 @@ from server.probes import GatewayProbes
 from server.profiling import ProfileTaker
 from server.replacing import Replacing
 from server.repository.background import in_background
-from server.routing.messages import Bounds, Welcome
+from server.routing.messages import AccessIs, Bounds, Welcome
 from server.routing.publisher import Publisher
 from server.stores import Stores
 from server.supply import Supply
@@ -77,10 +84,11 @@ class Addresses:
 class Frontends(Protocol):
     """All that answers clients, in this process or in others.
 
-    `data` answers in this process, whatever the others do.
+    `data` answers in this process, whatever the others do, and `access` lets in here.
     """
 
     data: ServingDataPlane
+    access: Access
 
     @property
     def are_listening(self) -> bool:
@@ -158,6 +166,7 @@ class Gateway:
             self._publisher, observation, switches,
             ProfileTaker(self._manager.find, pool_limits.max_message_bytes), replacing,
         )  # fmt: skip
+        self._access_watch = _follow_access(settings.access_file, self._publisher)
         self._frontends = _make_frontends(
             settings, self._publisher, control, recorders, self._certificates
         )
@@ -168,7 +177,7 @@ class Gateway:
             self._publisher.in_force,
         )
         self._loop_watch = LoopWatch(settings.silence_timeout)
-        operators = _operators_app(settings, self._frontends.data, control, self._probes)
+        operators = _operators_app(settings, self._frontends, control, self._probes)
         self._metrics = listen(
             "metrics-port", settings.metrics_port,
             lambda: HttpServer(
@@ -183,6 +192,8 @@ class Gateway:
         self._lag.start()
         if self._certificates is not None:
             self._certificates.start()
+        if self._access_watch is not None:
+            self._access_watch.start()
         await self._metrics.start()
         # Side by side: frontends of their own take a moment to start, and so do models.
         listening = asyncio.ensure_future(self._listen())
@@ -232,6 +243,8 @@ class Gateway:
         if self._certificates is not None:
             self._certificates.stop()
         self._loop_watch.stop()
+        if self._access_watch is not None:
+            await self._access_watch.stop()
         await self._lag.stop()
         self._stores.close()
         log.info("stopped")
@@ -246,6 +259,22 @@ def _pool_limits(settings: Settings) -> PoolLimits:
         stop_grace=STOP_GRACE,
         heartbeat=HeartbeatLimits(HEARTBEAT, settings.silence_timeout, settings.busy_timeout),
     )
+
+
+def _follow_access(path: Path | None, publisher: Publisher) -> AccessWatch | None:
+    """Tells frontends who may do what, where a file says so. Raises ConfigError."""
+    if path is None:
+        return None
+    try:
+        rules = read_access_file(path)
+    except AccessFileError as error:
+        raise ConfigError(f"access-file: {error}") from None
+
+    def tell(rules: Rules) -> None:
+        publisher.observe(AccessIs(rules))
+
+    tell(rules)
+    return AccessWatch(path, rules, tell)
 
 
 def _bounds(settings: Settings) -> AdmissionBounds:
@@ -264,15 +293,16 @@ def _certificates(settings: Settings) -> Certificates | None:
 
 
 def _operators_app(
-    settings: Settings, data: ServingDataPlane, control: ServingControlPlane, probes: GatewayProbes
+    settings: Settings, frontends: Frontends, control: ServingControlPlane, probes: GatewayProbes
 ) -> ASGIApp:
     """What answers on the metrics port: operators' routes and their console."""
     about = About(
         version("underway"), settings.model_control, settings.server_timing,
         min(MAX_BYTES, settings.max_message_bytes),
     )  # fmt: skip
-    app = create_admin_app(control, probes, console_routes(data, control, about))
-    return OperatorGuard(app, settings.host)
+    app = create_admin_app(control, probes, console_routes(frontends.data, control, about))
+    gate = Gate(frontends.access, "operators", operators_needs, basic=True)
+    return OperatorGuard(Gated(app, gate), settings.host)
 
 
 def _make_frontends(
@@ -307,6 +337,7 @@ def _make_frontends(
         tracing=settings.tracing,
         access_log_rate=settings.access_log_rate,
         tls=settings.tls,
+        guarded=settings.access_file is not None,
     )
     if count == 1 and settings.frontend is FrontendKind.PYTHON:
         return FrontendInside(settings, welcome, publisher, control, certificates)

@@ -12,7 +12,7 @@ from loadtests.generator.trust import Trust
 from loadtests.samples.labels import known
 from loadtests.samples.made_up import made_up
 from loadtests.samples.sample import Sample
-from loadtests.wire import oip_rest
+from loadtests.wire import oip_rest, token
 from runtimes.contract.tensor import Datatype, Signature, TensorSpec
 
 TIMEOUT = 30.0
@@ -52,6 +52,7 @@ def discover(
     with requests.Session() as session:
         # Also said with every call: what is said here alone yields to REQUESTS_CA_BUNDLE.
         session.verify = (trust or Trust()).verify
+        session.headers.update(token.shown())
         try:
             found = list(names) or _ready(session, url)
             if not found:
@@ -66,6 +67,8 @@ def _ready(session: requests.Session, url: str) -> list[str]:
     answer = session.post(
         f"{url}/v2/repository/index", json={"ready": True}, timeout=TIMEOUT, verify=session.verify
     )
+    if answer.status_code == 401:
+        raise DiscoveryError(f"{url} wants a token: put one that may infer into {token.VARIABLE}")
     if answer.status_code != 200:
         raise DiscoveryError(
             f"{url} has no repository index ({answer.status_code}): name the models to ask"

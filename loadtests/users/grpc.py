@@ -13,7 +13,7 @@ from loadtests.samples.discover import Model
 from loadtests.samples.sample import Answers, Sample
 from loadtests.users.base import ModelUser, Question, Refused
 from loadtests.users.options import Options
-from loadtests.wire import oip_grpc, tfs_grpc
+from loadtests.wire import oip_grpc, tfs_grpc, token
 
 TIMEOUT = 30.0
 
@@ -36,12 +36,13 @@ class GrpcUser(ModelUser[bytes]):
             if is_tls(str(self.host))
             else grpc.insecure_channel(address, settings)
         )
+        self._shown = tuple(token.shown().items())
         self._call = self._channel.unary_unary(self.method)
 
     def exchange(self, question: Question[bytes]) -> tuple[Answers, int]:
         """Call it."""
         try:
-            answer = self._call(question.call, timeout=TIMEOUT)
+            answer = self._call(question.call, timeout=TIMEOUT, metadata=self._shown)
         except grpc.RpcError as error:
             raise Refused(f"{error.code().name} {error.details()}") from None
         return self.read(question.model, answer), len(answer)

@@ -12,7 +12,7 @@ from loadtests.samples.discover import Model
 from loadtests.samples.sample import Answers, Sample
 from loadtests.users.base import ModelUser, Question, Refused
 from loadtests.users.options import Options
-from loadtests.wire import oip_rest, tfs_rest
+from loadtests.wire import oip_rest, tfs_rest, token
 from loadtests.wire.http_call import HttpCall
 
 TIMEOUT = 30.0
@@ -26,6 +26,7 @@ class HttpUser(ModelUser[HttpCall]):
 
     def connect(self, options: Options) -> None:
         """Nothing is sent yet."""
+        self._shown = token.shown()
         self._client = HTTPClient.from_url(
             str(self.host), concurrency=options.in_flight if options.moments else 1,
             connection_timeout=TIMEOUT, network_timeout=TIMEOUT, ssl_context_factory=_tls,
@@ -35,7 +36,8 @@ class HttpUser(ModelUser[HttpCall]):
         """POST it."""
         call = question.call
         try:
-            response = self._client.request("POST", call.path, call.body, call.headers)
+            headers = {**call.headers, **self._shown}
+            response = self._client.request("POST", call.path, call.body, headers)
             body = bytes(response.read())
         except HTTPParseError as error:
             raise Refused(f"no HTTP answer: {type(error).__name__}") from error

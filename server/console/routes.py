@@ -15,6 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from server.access.access import open_to_all
 from server.config import ModelControl
 from server.console.files import PAGE, PageFile, page_files
 from server.frontends.limits import FrontendLimits
@@ -66,7 +67,7 @@ def console_routes(data: DataPlane, control: ControlPlane, about: About) -> Sequ
     return [
         Route("/console", page.enter),
         Route("/console/about", page.about),
-        Mount("/console/v2", app=_Trying(create_app(data, control, limits))),
+        Mount("/console/v2", app=_Trying(create_app(data, control, limits, open_to_all()))),
         Route("/console/{path:path}", page.file),
     ]
 

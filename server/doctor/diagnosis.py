@@ -10,6 +10,7 @@ from pathlib import Path
 from server import envoy_process
 from server.config import ConfigError, FrontendKind, Settings
 from server.doctor import interpreters, repository
+from server.doctor.access import check_access
 from server.doctor.finding import Finding, Grade
 from server.doctor.interpreters import Need
 from server.doctor.machine import check_machine, read_machine
@@ -33,6 +34,7 @@ def diagnose(settings: Settings, *, verify: bool, all_runtimes: bool) -> list[Fi
     """
     machine = read_machine()
     findings = [*check_machine(machine), *check_frontend(settings.frontend), *_ports(settings)]
+    findings.append(check_access(settings.access_file, settings.host))
     if settings.tls is not None:
         from server.doctor.certificate import check_certificate
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import grpc
 import grpc.aio
 
+from server.access.access import Access
 from server.frontends.calls import Servicer, service_names
 from server.frontends.closing import Closing
 from server.frontends.grpc_carrier import GrpcCarrier
@@ -33,11 +34,14 @@ class GrpcFrontend:
         servicers: Sequence[Servicer],
         data: DataPlane,
         limits: FrontendLimits,
+        access: Access,
         *,
         closing: Closing = Closing(),  # noqa: B008  # frozen
         reuse_port: bool = False,
         certificates: Certificates | None = None,
     ) -> None:
+        """Answers those whom `access` lets in."""
+        self._access = access
         self._closing = closing
         self._certificates = certificates
         self._health = HealthServicer(data, service_names(servicers))
@@ -56,7 +60,7 @@ class GrpcFrontend:
         options = [*_age(self._closing), ("grpc.so_reuseport", int(self._reuse_port))]
         if self._certificates is not None:
             options.append(("grpc.server_handshake_timeout_ms", round(HANDSHAKE_TIMEOUT * 1000)))
-        server = create_server(self._servicers, self._limits, self._stopping, options)
+        server = create_server(self._servicers, self._limits, self._stopping, self._access, options)
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         try:
             if self._certificates is None:
@@ -85,6 +89,7 @@ def create_server(
     servicers: Sequence[Servicer],
     limits: FrontendLimits,
     stopping: asyncio.Event,
+    access: Access,
     options: Sequence[tuple[str, int]] = (("grpc.so_reuseport", 0),),
 ) -> grpc.aio.Server:
     """A server that listens nowhere yet; setting `stopping` ends its streams. `options` are gRPC's,
@@ -106,7 +111,7 @@ def create_server(
             *options,
         ]
     )
-    carrier = GrpcCarrier(limits.max_message_bytes, stopping)
+    carrier = GrpcCarrier(access, limits.max_message_bytes, stopping)
     for service, methods in _methods(servicers, carrier).items():
         handler = grpc.method_handlers_generic_handler(service, methods)
         server.add_generic_rpc_handlers((handler,))

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from starlette.types import Message, Receive, Scope, Send
 
+from server.access.access import Access
 from server.errors import (
     Cancelled,
     DeadlineExceeded,
@@ -40,6 +41,7 @@ from server.frontends.grpc_frames import (
 )
 from server.frontends.grpc_head import CONTENT_TYPE, CallHead, RawHeaders
 from server.frontends.grpc_incoming import Incoming
+from server.frontends.grpc_rights import AUTHORIZATION, PROTOCOL, method_needs
 from server.frontends.grpc_status import status_fields
 from server.frontends.limits import FrontendLimits, answer_too_large_message
 from server.frontends.polled import PolledReceive
@@ -56,11 +58,18 @@ _OK = {"type": "http.response.trailers", "headers": [(b"grpc-status", b"0")]}
 
 
 class GrpcAsgi:
-    """Answers calls; setting `stopping` ends streams once what was read from them is answered."""
+    """Answers calls of those whom `access` lets in; setting `stopping` ends streams once
+    what was read from them is answered.
+    """
 
     def __init__(
-        self, servicers: Sequence[Servicer], limits: FrontendLimits, stopping: asyncio.Event
+        self,
+        servicers: Sequence[Servicer],
+        limits: FrontendLimits,
+        stopping: asyncio.Event,
+        access: Access,
     ) -> None:
+        self._access = access
         self._unary = {path: one for each in servicers for path, one in each.unary.items()}
         self._streams = {path: one for each in servicers for path, one in each.streams.items()}
         self._max_bytes = limits.max_message_bytes
@@ -91,12 +100,18 @@ class GrpcAsgi:
         await send(_with_trailing(trailing) if trailing else _OK)
         return None
 
+    def _admit(self, path: str, headers: RawHeaders) -> None:
+        if self._access.rules is not None:
+            shown = headers.get(AUTHORIZATION.encode(), b"").decode("latin-1")
+            self._access.check(PROTOCOL, method_needs(path), shown)
+
     # ---- one message each way ------------------------------------------------------------------
 
     async def _answer(
         self, scope: Scope, headers: RawHeaders, receive: Receive
     ) -> tuple[bytes, Mapping[str, str]]:
         """The answer, and what goes behind it."""
+        self._admit(scope["path"], headers)
         handler = self._unary.get(scope["path"])
         if handler is None:
             raise Unsupported(f"unknown method {scope['path'][:200]}")
@@ -139,6 +154,7 @@ class GrpcAsgi:
     ) -> None:  # fmt: skip
         answering = _Answering(send)
         try:
+            self._admit(scope["path"], headers)
             call = CallHead(scope, headers)
             incoming = Incoming(PolledReceive(receive), call.encoding, self._max_bytes)
             with CancelWhenGone(incoming.until_gone, 0.0):

@@ -13,12 +13,14 @@ STATUS_NUMBER: Mapping[Code, int] = {
     Code.INVALID_ARGUMENT: 3,
     Code.DEADLINE_EXCEEDED: 4,
     Code.NOT_FOUND: 5,
+    Code.PERMISSION_DENIED: 7,
     Code.TOO_LARGE: 8,
     Code.OVERLOADED: 8,
     Code.FAILED_PRECONDITION: 9,
     Code.UNSUPPORTED: 12,
     Code.INTERNAL: 13,
     Code.UNAVAILABLE: 14,
+    Code.UNAUTHENTICATED: 16,
 }
 """gRPC's own numbers, from its `doc/statuscodes.md`."""
 

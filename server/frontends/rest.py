@@ -7,12 +7,15 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
+from server.access.access import Access
+from server.frontends.gate import Gate
 from server.frontends.limits import FrontendLimits
 from server.frontends.open_inference.infer_door import InferDoor
-from server.frontends.open_inference.rest_infer import InferEndpoint
+from server.frontends.open_inference.rest_infer import PROTOCOL, InferEndpoint
 from server.frontends.open_inference.routes import add_routes
 from server.frontends.open_inference.schemas import SCHEMAS
 from server.frontends.rest_errors import add_error_handlers
+from server.frontends.rest_rights import clients_needs
 from server.frontends.tf_serving.rest_calls import RestCalls
 from server.frontends.tf_serving.rest_door import TfServingDoor
 from server.frontends.tf_serving.routes import add_tf_serving_routes
@@ -30,8 +33,11 @@ class RestApp(FastAPI):
     that the endpoints' descriptions refer to. `door` is the one that a server may use by itself.
     """
 
-    def __init__(self, infer: InferDoor, tf_serving: TfServingDoor, version: str) -> None:
+    def __init__(
+        self, gate: Gate, infer: InferDoor, tf_serving: TfServingDoor, version: str
+    ) -> None:
         self.door = infer
+        self._gate = gate
         super().__init__(
             title="Underway",
             version=version,
@@ -46,6 +52,9 @@ class RestApp(FastAPI):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        if (refusal := self._gate.refusal(scope)) is not None:
+            await refusal(scope, receive, send)
+            return
         target = self.door.target(scope)
         if target is not None:
             await self.door.serve(target, scope, receive, send)
@@ -62,11 +71,15 @@ class RestApp(FastAPI):
         return super().openapi()
 
 
-def create_app(data: DataPlane, control: ControlPlane, limits: FrontendLimits) -> RestApp:
-    """The app that answers from `data` and `control`; hand it to any ASGI server."""
-    infer = InferDoor(InferEndpoint(data, limits))
+def create_app(
+    data: DataPlane, control: ControlPlane, limits: FrontendLimits, access: Access
+) -> RestApp:
+    """The app that answers from `data` and `control` those whom `access` lets in; hand it to any
+    ASGI server.
+    """
+    infer = InferDoor(InferEndpoint(data, limits), access)
     tf_serving = TfServingDoor(RestCalls(data, control, limits))
-    app = RestApp(infer, tf_serving, limits.server_version)
+    app = RestApp(Gate(access, PROTOCOL, clients_needs), infer, tf_serving, limits.server_version)
     add_error_handlers(app)
     add_routes(app, data, control, limits, infer)
     add_tf_serving_routes(app, tf_serving)

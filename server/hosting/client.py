@@ -8,12 +8,14 @@ import socket
 import msgspec
 import structlog
 
+from server.access.access import Access
 from server.dataplane import ServingDataPlane
 from server.hosting.core import FrontendCore
 from server.hosting.remote import RemoteControlPlane
 from server.routing.channel import Channel
 from server.routing.messages import (
     PROTOCOL,
+    AccessIs,
     Answer,
     Counted,
     FromFrontend,
@@ -68,6 +70,7 @@ class GatewayClient:
 
     welcome: Welcome
     data: ServingDataPlane
+    access: Access
     control: RemoteControlPlane
     log_rules: LogRules | None = None
     """What was asked for since the gateway started, None for what it started with."""
@@ -138,7 +141,7 @@ class GatewayClient:
     def _begin(self, welcome: Welcome) -> None:
         self.welcome = welcome
         self._core = FrontendCore(welcome, self._tell)
-        self.data = self._core.data
+        self.data, self.access = self._core.data, self._core.access
         self.control = RemoteControlPlane(self._tell, welcome.control_timeout, welcome.load_timeout)
 
     def _apply(self, message: FromGateway) -> None:
@@ -148,8 +151,8 @@ class GatewayClient:
             self._core.table.apply(message)
         elif isinstance(message, Tell):
             self._tell(Counted(message.number, self._core.table.report()))
-        elif isinstance(message, TraceIs):
-            self._core.observe(message)
+        elif isinstance(message, TraceIs | AccessIs):
+            self._core.switch(message)
         elif isinstance(message, LogIs):
             self.log_rules = message.rules
             use_log_rules(message.rules)

@@ -9,10 +9,19 @@ import contextlib
 import socket
 from collections.abc import Callable
 
+from server.access.access import Access
+from server.access.rules import NOBODY
 from server.admission import Admission, AdmissionBounds
 from server.dataplane import ServingDataPlane
 from server.repository.background import in_background
-from server.routing.messages import FromFrontend, LoadAdded, TraceIs, Welcome, WorkerJoined
+from server.routing.messages import (
+    AccessIs,
+    FromFrontend,
+    LoadAdded,
+    TraceIs,
+    Welcome,
+    WorkerJoined,
+)
 from server.routing.table import RoutingTable, Workers
 from server.telemetry.observers import make_observer
 from server.workers.balancer import Balancer
@@ -21,11 +30,12 @@ FLUSH_WAIT = 3.0
 
 
 class FrontendCore:
-    """One frontend's table and data plane; `tell` takes what the gateway is to know."""
+    """One frontend's table, data plane and access; `tell` takes what the gateway is to know."""
 
     def __init__(self, welcome: Welcome, tell: Callable[[FromFrontend], None]) -> None:
         self._welcome = welcome
         self.table = RoutingTable(self._make_workers, tell)
+        self.access = Access(NOBODY if welcome.guarded else None, self.table.refused.failure)
         bounds = welcome.bounds
         admission = Admission(
             AdmissionBounds(bounds.rows, bounds.bytes, bounds.model_rows, bounds.model_bytes)
@@ -39,9 +49,11 @@ class FrontendCore:
         )
         self.data = ServingDataPlane(self.table, admission, self._observer, welcome.required)
 
-    def observe(self, told: TraceIs) -> None:
-        """Trace requests by other rules from here on."""
-        if self._observer is not None:
+    def switch(self, told: TraceIs | AccessIs) -> None:
+        """Trace requests, or let them in, by other rules from here on."""
+        if isinstance(told, AccessIs):
+            self.access.follow(told.rules)
+        elif self._observer is not None:
             self._observer.follow(told.rules)
 
     async def flush(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from server.access.access import Access
 from server.dataplane import ServingDataPlane
 from server.hosting.core import FrontendCore
 from server.routing.direct import DirectLink
@@ -16,7 +17,8 @@ class CoreInside:
         self._link = DirectLink(publisher, welcome.number)
         core = FrontendCore(welcome, self._link.tell)
         self.data: ServingDataPlane = core.data
-        self._link.attach(core.table, core.join, core.observe)
+        self.access: Access = core.access
+        self._link.attach(core.table, core.join, core.switch)
         self._flush = core.flush
 
     async def close(self) -> None:

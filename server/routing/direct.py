@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable
 
 from server.routing.messages import (
+    AccessIs,
     Applied,
     Counted,
     FromFrontend,
@@ -27,12 +28,14 @@ class DirectLink:
         self._subscriber = Subscriber(number, self)
         self._receiver: Receiver | None = None
         self._table: RoutingTable | None = None
-        self._observe: Callable[[TraceIs], None] | None = None
+        self._switch: Callable[[TraceIs | AccessIs], None] | None = None
 
-    def attach(self, table: RoutingTable, join: Join, observe: Callable[[TraceIs], None]) -> None:
+    def attach(
+        self, table: RoutingTable, join: Join, switch: Callable[[TraceIs | AccessIs], None]
+    ) -> None:
         """Hand everything to `table` from here on, which must tell by `tell`."""
         self._table = table
-        self._observe = observe
+        self._switch = switch
         self._receiver = Receiver(join, self._apply)
         self._publisher.join(self._subscriber)
 
@@ -61,5 +64,5 @@ class DirectLink:
             self.tell(Counted(message.number, self._table.report()))
         elif isinstance(message, TableMessage):
             self._table.apply(message)
-        elif isinstance(message, TraceIs) and self._observe is not None:
-            self._observe(message)
+        elif isinstance(message, TraceIs | AccessIs) and self._switch is not None:
+            self._switch(message)

@@ -1,8 +1,8 @@
 """Every message between the gateway and a frontend, grouped by direction.
 
 gateway -> frontend    Welcome once; then LoadAdded, WorkerJoined (with its socket), Trouble,
-                       Routes, TraceIs and LogIs as things change; Serve once when all of it was
-                       told; Answer; Tell; Stop at the end
+                       Routes, TraceIs, LogIs and AccessIs as things change; Serve once when
+                       all of it was told; Answer; Tell; Stop at the end
 frontend -> gateway    Hello once; then Applied per revision, Released per load, Counted, Ask and
                        Withdraw as clients come, Listening once, Stopped at the end
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 import msgspec
 
 from runtimes.contract.tensor import NamedSignature
+from server.access.rules import Rules
 from server.planes import IndexEntry
 from server.repository.served import ServedModel
 from server.repository.settings import ModelSettings
@@ -53,7 +54,7 @@ class Welcome(_Message, frozen=True):
     `worker_in_flight` are the requests this frontend may have in one worker. `control_timeout` is
     how long an answer about the repository may take, `load_timeout` that of a load or unload call.
     `required` are the models without which it is not ready, `max_connection_age` and `linger` as in
-    frontends.closing.
+    frontends.closing. `guarded` is whether nobody is let in before AccessIs.
     """
 
     number: int
@@ -78,6 +79,7 @@ class Welcome(_Message, frozen=True):
     tracing: bool = False
     access_log_rate: float = 0.0
     tls: TlsFiles | None = None
+    guarded: bool = False
 
 
 class LoadAdded(_Message, frozen=True):
@@ -146,6 +148,12 @@ class LogIs(_Message, frozen=True):
     """What is logged from here on."""
 
     rules: LogRules
+
+
+class AccessIs(_Message, frozen=True):
+    """Who may do what from here on."""
+
+    rules: Rules
 
 
 class Tell(_Message, frozen=True):
@@ -331,6 +339,7 @@ FromGateway = (
     | Serve
     | TraceIs
     | LogIs
+    | AccessIs
     | Tell
     | Answer
     | Pause

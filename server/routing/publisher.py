@@ -20,6 +20,7 @@ import structlog
 from server.lifecycle.model import Model
 from server.lifecycle.version import ModelVersion
 from server.routing.messages import (
+    AccessIs,
     Applied,
     Counted,
     FromGateway,
@@ -44,6 +45,9 @@ COUNT_WAIT = 1.0
 
 APPLY_WAIT = 2.0
 """Seconds that a control call waits for its outcome to be in force in every frontend."""
+
+Switched = TraceIs | LogIs | AccessIs
+"""What holds in every frontend until another of its kind is told."""
 
 
 class Link(Protocol):
@@ -83,7 +87,7 @@ class Publisher:
         self._subscribers: set[Subscriber] = set()
         self._loads: dict[ModelVersion, _Published] = {}
         self._routes: dict[str, Routes] = {}
-        self._switched: dict[type[TraceIs | LogIs], TraceIs | LogIs] = {}
+        self._switched: dict[type[Switched], Switched] = {}
         self._started = False
         self._revision = 0
         self._tells = itertools.count(1)
@@ -147,7 +151,7 @@ class Publisher:
             subscriber.link.send(Tell(number))
         await self._until(lambda one: one.told >= number, COUNT_WAIT)
 
-    def observe(self, message: TraceIs | LogIs) -> None:
+    def observe(self, message: Switched) -> None:
         """Tell all frontends, the ones to come as well."""
         self._switched[type(message)] = message
         self._send(message)

@@ -25,7 +25,7 @@ from server.routing.messages import (
     Trouble,
 )
 from server.telemetry.counts import Report, VersionCounts
-from server.telemetry.tally import UnknownTally, VersionTally
+from server.telemetry.tally import FailureTally, VersionTally
 
 TableMessage = LoadAdded | Trouble | Routes | Started
 
@@ -103,7 +103,7 @@ class RoutingTable:
         self._models: dict[str, _Model] = {}
         self._loads: dict[int, Load] = {}
         self._usage: dict[str, Usage] = {}
-        self.unknown = UnknownTally()
+        self.unknown, self.refused = FailureTally(), FailureTally()
         self.started = False
 
     # ---- what requests need --------------------------------------------------------------------
@@ -159,6 +159,7 @@ class RoutingTable:
             ),
             self.unknown.take(),
             {name: (usage.rows, usage.bytes) for name, usage in self._usage.items()},
+            refused=self.refused.take(),
         )
 
     # ---- what the gateway tells ----------------------------------------------------------------

@@ -122,20 +122,22 @@ class VersionCounts(msgspec.Struct, array_like=True, frozen=True):
     counts: Counts
 
 
-Unknown = dict[str, dict[str, int]]
-"""Failures that belong to no ready version, by protocol and code."""
+Failures = dict[str, dict[str, int]]
+"""By protocol, or door, and code."""
 
 
 class Report(msgspec.Struct, array_like=True, frozen=True):
-    """Everything one frontend counted since its last report. `versions` are all that it routes to
+    """Everything one frontend counted since its last report. `unknown` belong to no ready version,
+    `refused` were not let in for want of a right. `versions` are all that it routes to
     or still uses: of one that is not there, nothing is in flight. `usage` are the rows and bytes
     that are in flight per model, `lag` is how late its event loop was.
     """
 
     versions: tuple[VersionCounts, ...] = ()
-    unknown: Unknown = {}
+    unknown: Failures = {}
     usage: dict[str, tuple[int, int]] = {}
     lag: Latency | None = None
+    refused: Failures = {}
 
 
 def merge(total: Counts, more: Counts) -> None:

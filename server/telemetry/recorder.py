@@ -14,13 +14,14 @@ from prometheus_client import CollectorRegistry, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from runtimes.contract.codes import Code
 from server.statistics import ModelStatistics
 from server.telemetry.batch_metrics import batch_metrics
 from server.telemetry.counts import (
     Counts,
+    Failures,
     Latency,
     Report,
-    Unknown,
     merge,
     merge_latency,
     merge_numbers,
@@ -34,6 +35,9 @@ Key = tuple[str, int]
 Counted = TypeVar("Counted", Counts, Latency)
 
 GATEWAY = "gateway"
+
+DOORS, REFUSALS = ("rest", "grpc", "operators"), (Code.UNAUTHENTICATED, Code.PERMISSION_DENIED)
+"""Where calls are refused for want of a right, and how."""
 
 ENDS = ("hung", "signal", "exit")
 """How a process can have gone that is replaced. All are shown from the start: Prometheus sees no
@@ -72,7 +76,8 @@ class Recorders(Collector):
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._lock = threading.Lock()
         self._versions: dict[Key, _Version] = {}
-        self._unknown: Unknown = {}
+        self._unknown: Failures = {}
+        self._refused: Failures = {door: dict.fromkeys(REFUSALS, 0) for door in DOORS}
         self._frontends: dict[int, _Frontend] = {}
         self._lag = Latency()
         self._frontend_restarts = dict.fromkeys(ENDS, 0)
@@ -97,6 +102,8 @@ class Recorders(Collector):
                     there.in_flight[key] = there.in_flight.get(key, 0) + one.in_flight
             for protocol, failures in report.unknown.items():
                 merge_numbers(self._unknown.setdefault(protocol, {}), failures)
+            for door, refusals in report.refused.items():
+                merge_numbers(self._refused.setdefault(door, {}), refusals)
             if report.lag is not None:
                 there.lag = there.lag or Latency()
                 merge_latency(there.lag, report.lag)
@@ -156,6 +163,7 @@ class Recorders(Collector):
                 {protocol: {**codes} for protocol, codes in self._unknown.items()},
                 usage,
                 {name: _copy(lag) for name, lag in {GATEWAY: self._lag, **lags}.items()},
+                {door: {**codes} for door, codes in self._refused.items()},
             )
 
     def collect(self) -> Iterator[Metric]:
@@ -182,7 +190,14 @@ class Recorders(Collector):
         )  # fmt: skip
         for process, lag in totals.lags.items():
             add_latency(lags, (process,), lag)
-        yield from (restarts, frontends, lags)
+        refused = CounterMetricFamily(
+            "underway_refused_calls", "Calls that no right let in, by port and why.",
+            labels=("door", "code"),
+        )  # fmt: skip
+        for door, codes in totals.refused.items():
+            for code, count in codes.items():
+                refused.add_metric((door, code), count)
+        yield from (restarts, frontends, lags, refused)
 
     def _in_flight(self, key: Key) -> int:
         return sum(there.in_flight.get(key, 0) for there in self._frontends.values())

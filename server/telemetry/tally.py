@@ -13,9 +13,9 @@ from server.telemetry.counts import (
     BatchCounts,
     Counts,
     Exemplar,
+    Failures,
     Latency,
     ProtocolCounts,
-    Unknown,
 )
 
 _AT_ONCE = 512
@@ -136,18 +136,18 @@ def _count_batch(counts: Counts, exchange: Exchange) -> None:
     counts.padded_bytes += timings.padded_bytes
 
 
-class UnknownTally:
-    """Failures that belong to no ready version; names from outside stay outside."""
+class FailureTally:
+    """Failures by where they came in and by code; names from outside stay outside."""
 
     def __init__(self) -> None:
-        self._counts: Unknown = {}
+        self._counts: Failures = {}
 
     def failure(self, protocol: str, code: Code) -> None:
         """Count one."""
         by_code = self._counts.setdefault(protocol, {})
         by_code[code.value] = by_code.get(code.value, 0) + 1
 
-    def take(self) -> Unknown:
+    def take(self) -> Failures:
         """What was counted since the last time; counting begins anew."""
         counts, self._counts = self._counts, {}
         return counts

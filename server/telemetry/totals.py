@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from server.telemetry.counts import Counts, Latency, Unknown
+from server.telemetry.counts import Counts, Failures, Latency
 
 UNKNOWN = "_unknown"
 """The model under which requests are counted that belong to no ready version."""
@@ -35,13 +35,14 @@ class VersionTotals:
 @dataclass(frozen=True, slots=True)
 class Totals:
     """All of it. `usage` are rows and bytes in flight per model; `lags` how late event loops were,
-    by process.
+    by process. `refused` are calls by door and code that were let in nowhere.
     """
 
     versions: Sequence[VersionTotals] = ()
-    unknown: Unknown = field(default_factory=dict)
+    unknown: Failures = field(default_factory=dict)
     usage: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     lags: Mapping[str, Latency] = field(default_factory=dict)
+    refused: Failures = field(default_factory=dict)
 
 
 LABELS = ("model", "version", "runtime")

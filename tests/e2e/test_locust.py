@@ -22,13 +22,14 @@ from loadtests.compare.places import Place
 from loadtests.compare.spec import Candidate
 from loadtests.generator.process import run
 from loadtests.generator.target import plan_for
-from loadtests.samples.discover import discover
+from loadtests.samples.discover import DiscoveryError, discover
 from server.repository.publish import publish
 from tests.harness.echo_repository import add_echo
 from tests.harness.locust_page import locust_page
 from tests.harness.operator import until
 from tests.harness.server_process import ROOT, ServerProcess, serving
 from tests.harness.tls_proxy import tls_before
+from tests.harness.tokens import TOKENS, write_access
 
 pytestmark = pytest.mark.slow
 
@@ -138,6 +139,20 @@ def test_every_protocol_is_answered_right_over_tls(shaped):
     rows, _ = shaped["steps"]
 
     assert {row["method"] for row in rows if row["num_requests"] > 0} == PROTOCOLS
+
+
+def test_a_server_that_wants_a_token_is_shown_it_over_every_protocol(repository, tmp_path):
+    access = write_access(tmp_path / "access.yaml")
+    with serving(repository, arguments=("--access-file", str(access))) as server:
+        output, log = locust(
+            server, "-u", "5", "-r", "5", "-t", "3s", "--loop", "constant", "--rate-per-user", "4",
+            environment={"UNDERWAY_TOKEN": TOKENS["infer"]},
+        ).communicate(timeout=100)  # fmt: skip
+        found = {row["method"]: row["num_failures"] for row in statistics(output)}
+        assert found == dict.fromkeys(PROTOCOLS, 0), log
+
+        with pytest.raises(DiscoveryError, match="wants a token: put one .* into UNDERWAY_TOKEN"):
+            discover(server.url)
 
 
 def test_a_load_is_chosen_started_watched_and_stopped_on_locusts_page(server):

@@ -13,6 +13,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 from protos import inference_pb2 as pb
 from runtimes.contract.codes import Code
 from runtimes.contract.tensor import Datatype, Tensor
+from server.access.access import open_to_all
 from server.errors import Overloaded, error_for
 from server.frontends.grpc import GrpcFrontend
 from server.frontends.grpc_carrier import STATUS
@@ -29,7 +30,7 @@ async def _serving(planes, **options):
     """A running frontend and a channel to it; yields both."""
     limits = FrontendLimits(max_message_bytes=LIMIT)
     servicer = OpenInferenceServicer(planes, planes, limits)
-    frontend = GrpcFrontend([servicer], planes, limits, **options)
+    frontend = GrpcFrontend([servicer], planes, limits, open_to_all(), **options)
     port = await frontend.start("127.0.0.1", 0)
     try:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
@@ -250,7 +251,7 @@ async def test_what_outlives_the_grace_is_cancelled():
 
 
 async def test_a_taken_port_is_refused():
-    first, second = (GrpcFrontend([], Planes(), FrontendLimits()) for _ in range(2))
+    first, second = (GrpcFrontend([], Planes(), FrontendLimits(), open_to_all()) for _ in range(2))
     port = await first.start("127.0.0.1", 0)
     with pytest.raises(OSError, match=f"127.0.0.1:{port}"):
         await second.start("127.0.0.1", port)
@@ -260,7 +261,8 @@ async def test_a_taken_port_is_refused():
 
 async def test_a_port_is_shared_only_when_asked_to():
     first, second = (
-        GrpcFrontend([], Planes(), FrontendLimits(), reuse_port=True) for _ in range(2)
+        GrpcFrontend([], Planes(), FrontendLimits(), open_to_all(), reuse_port=True)
+        for _ in range(2)
     )
     port = await first.start("127.0.0.1", 0)
     assert await second.start("127.0.0.1", port) == port

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 import grpc.aio
 import grpc_health.v1.health  # noqa: F401  # with it imported, gRPC channels check health
 
+from server.access.access import open_to_all
 from server.frontends.closing import Closing
 from server.frontends.grpc import GrpcFrontend
 from server.frontends.limits import FrontendLimits
@@ -28,7 +29,11 @@ SPREAD = json.dumps(
 def frontend(planes: Planes, closing: Closing = Closing()) -> GrpcFrontend:  # noqa: B008  # frozen
     limits = FrontendLimits()
     return GrpcFrontend(
-        [OpenInferenceServicer(planes, planes, limits)], planes, limits, closing=closing
+        [OpenInferenceServicer(planes, planes, limits)],
+        planes,
+        limits,
+        open_to_all(),
+        closing=closing,
     )
 
 

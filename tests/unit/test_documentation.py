@@ -40,7 +40,7 @@ from server.repository.tfs_batching import parse_batching
 from server.telemetry.compat import MetricsCompat
 from server.telemetry.counts import OK, Report, VersionCounts
 from server.telemetry.gpus import Gpu
-from server.telemetry.tally import UnknownTally, VersionTally
+from server.telemetry.tally import FailureTally, VersionTally
 from tests.unit.server.telemetry.exchanges import exchange
 
 ROOT = Path(__file__).parents[2]
@@ -200,7 +200,7 @@ def test_every_extension_is_described(extension):
 def counted() -> list[Metric]:
     """Every family with all the labels it can have, of a server that has seen everything once."""
     observation = Observation(AdmissionBounds(8, 80, 8, 80), 4, tuple(MetricsCompat))
-    recorders, tally, unknown = observation.recorders, VersionTally(), UnknownTally()
+    recorders, tally, unknown = observation.recorders, VersionTally(), FailureTally()
     recorders.expect("m", 1, "onnx")
     refused = exchange()
     refused.rejected = "rows"

@@ -16,9 +16,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from runtimes.contract.tensor import Buffer
+from server.access.access import Access
 from server.frontends import direct
-from server.frontends.open_inference.rest_infer import InferEndpoint
+from server.frontends.direct import DirectAnswer, RawHeaders, text_of
+from server.frontends.open_inference.rest_infer import PROTOCOL, InferEndpoint
 from server.frontends.open_inference.rest_io import VERSION_PATTERN, model_of, version_in_path
+from server.frontends.rest_rights import INFER
 from server.frontends.whole_request import WholeAnswering
 
 _PATH = re.compile(rf"/v2/models/([^/\n]+)(?:/versions/({VERSION_PATTERN}))?/infer")
@@ -29,8 +33,9 @@ _URLS, _MAX_URL = 512, 512
 class InferDoor:
     """Takes what is for `endpoint`, and knows what is not."""
 
-    def __init__(self, endpoint: InferEndpoint) -> None:
+    def __init__(self, endpoint: InferEndpoint, access: Access) -> None:
         self._endpoint = endpoint
+        self._access = access
 
     def target(self, scope: Scope) -> tuple[str, str] | None:
         """Model and version ("" for the default) that `scope` asks to infer; None if it does not.
@@ -45,13 +50,23 @@ class InferDoor:
         """See whole_request.WholeDoor."""
         path, _, _ = url.partition(b"?")
         target = _target_of_url(path) if len(path) <= _MAX_URL else None
-        return partial(self._endpoint.infer_whole, *target) if target is not None else None
+        if target is None:
+            return None
+        whole = self._endpoint.infer_whole if self._access.rules is None else self._admitted
+        return partial(whole, *target)
 
     async def serve(
         self, target: tuple[str, str], scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Answer the request of `scope`, for which `target` was found."""
         await direct.serve(partial(self._endpoint.infer, *target), scope, receive, send)
+
+    async def _admitted(
+        self, model: str, version: str, headers: RawHeaders, body: Buffer, head_ns: int
+    ) -> DirectAnswer:
+        """`infer_whole` for those who may; all that comes by `serve` has passed the gate."""
+        self._access.check(PROTOCOL, INFER, text_of(headers, b"authorization"))
+        return await self._endpoint.infer_whole(model, version, headers, body, head_ns)
 
     async def by_the_framework(self, request: Request) -> Response:
         """The same as an endpoint of the framework."""

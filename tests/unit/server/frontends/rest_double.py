@@ -13,6 +13,7 @@ import httpx
 from runtimes.contract.codes import Code
 from runtimes.contract.messages import Batching, Timings
 from runtimes.contract.tensor import Datatype, Signature, Tensor, TensorSpec
+from server.access.access import open_to_all
 from server.errors import NotFound, Unavailable
 from server.exchange import Exchange, Observer
 from server.frontends.limits import FrontendLimits
@@ -173,7 +174,7 @@ async def client_of(
     planes: Planes, limits: FrontendLimits = LIMITS
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a REST app on `planes`, without a socket between them."""
-    transport = httpx.ASGITransport(create_app(planes, planes, limits))
+    transport = httpx.ASGITransport(create_app(planes, planes, limits, open_to_all()))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         # httpx asks for compression by itself, which would hide what the server does unasked.
         del client.headers["accept-encoding"]

@@ -7,6 +7,7 @@ import asyncio
 import orjson
 import pytest
 
+from server.access.access import open_to_all
 from server.errors import Cancelled
 from server.frontends.disconnect import CancelWhenGone
 from server.frontends.rest import create_app
@@ -97,7 +98,7 @@ async def test_leftover_parts_of_the_body_are_no_farewell():
 
 async def test_an_inference_whose_client_leaves_is_cancelled():
     planes = Planes(hang=True)
-    app = create_app(planes, planes, LIMITS)
+    app = create_app(planes, planes, LIMITS, open_to_all())
     tensor = {"name": "x", "datatype": "FP32", "shape": [1, 3], "data": [1, 2, 3]}
     line = Line()
     body = [{"type": "http.request", "body": orjson.dumps({"inputs": [tensor]})}]

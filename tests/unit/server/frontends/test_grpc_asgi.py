@@ -11,6 +11,7 @@ from grpc_health.v1.health_pb2 import HealthCheckResponse
 from protos import inference_pb2 as pb
 from runtimes.contract.codes import Code
 from runtimes.contract.tensor import Datatype, Tensor
+from server.access.access import open_to_all
 from server.errors import Overloaded, error_for
 from server.frontends.grpc_asgi import GrpcAsgi
 from server.frontends.grpc_frames import Frames, framed
@@ -30,7 +31,7 @@ WATCH = "/grpc.health.v1.Health/Watch"
 def _app(planes, stopping=None, **limits):
     limits = FrontendLimits(max_message_bytes=LIMIT, disconnect_check_s=0.0, **limits)
     servicers = [OpenInferenceServicer(planes, planes, limits), HealthServicer(planes, [])]
-    return GrpcAsgi(servicers, limits, stopping or asyncio.Event())
+    return GrpcAsgi(servicers, limits, stopping or asyncio.Event(), open_to_all())
 
 
 def _body(message=None):

@@ -17,7 +17,7 @@ from server.telemetry.exposition import Exposition
 from server.telemetry.gpus import Gpu
 from server.telemetry.host import HostReader
 from server.telemetry.recorder import Recorders
-from server.telemetry.tally import UnknownTally, VersionTally
+from server.telemetry.tally import FailureTally, VersionTally
 from server.telemetry.tf_serving_names import TfServingNames
 from server.telemetry.triton_names import TritonNames
 from tests.unit.server.telemetry.exchanges import exchange
@@ -35,7 +35,7 @@ def recorders() -> Recorders:
     """Three answers over REST (one of them with a trace), one over gRPC, and three failures."""
     made = Recorders(CollectorRegistry())
     made.expect("m", 1, "onnx")
-    tally, unknown = VersionTally(), UnknownTally()
+    tally, unknown = VersionTally(), FailureTally()
     for trace in ("", "", "abc"):
         tally.ended(exchange(rows=2, timings=TIMINGS, trace_id=trace), None)
     tally.ended(exchange("grpc", timings=TIMINGS), None)

@@ -25,7 +25,7 @@ from server.telemetry.counts import (
     statistics_of,
 )
 from server.telemetry.recorder import Recorders
-from server.telemetry.tally import UnknownTally, VersionTally, count_all, observe
+from server.telemetry.tally import FailureTally, VersionTally, count_all, observe
 from tests.unit.server.telemetry.exchanges import exchange
 
 FACTS = {"model": "m", "version": "1", "runtime": "echo"}
@@ -157,7 +157,7 @@ def test_a_version_that_is_forgotten_has_no_series_whatever_comes_late(world):
 
 
 def test_names_from_outside_never_become_labels(world):
-    unknown = UnknownTally()
+    unknown = FailureTally()
     for _ in range(3):
         unknown.failure("rest", Code.NOT_FOUND)
     world.recorders.add(1, Report(unknown=unknown.take()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from starlette.applications import Starlette
 
+from server.access.access import open_to_all
 from server.errors import Overloaded
 from server.frontends.open_inference.infer_door import InferDoor
 from server.frontends.open_inference.rest_infer import InferEndpoint
@@ -69,7 +70,7 @@ def scope_of(path: str, headers: dict[str, str], **more: object) -> dict:
 async def test_both_ways_answer_alike(name, path, monkeypatch):
     body, headers, planes = REQUESTS[name]
     planes.asked.clear()
-    app = create_app(planes, planes, LIMITS)
+    app = create_app(planes, planes, LIMITS, open_to_all())
     by_the_door = await answer_of(app, scope_of(path, headers), body)
     asked = list(planes.asked)
     monkeypatch.setattr(InferDoor, "target", lambda _door, _scope: None)
@@ -99,7 +100,9 @@ async def test_both_ways_answer_alike(name, path, monkeypatch):
 )
 def test_only_inference_is_taken(path, target):
     planes = Planes()
-    assert InferDoor(InferEndpoint(planes, LIMITS)).target(scope_of(path, {})) == target
+    assert (
+        InferDoor(InferEndpoint(planes, LIMITS), open_to_all()).target(scope_of(path, {})) == target
+    )
 
 
 @pytest.mark.parametrize(
@@ -121,7 +124,7 @@ def test_only_inference_is_taken(path, target):
 async def test_a_whole_request_goes_where_the_framework_would_lead_it(url, target):
     planes = Planes()
     endpoint = InferEndpoint(planes, LIMITS)
-    found = InferDoor(endpoint).whole(url)
+    found = InferDoor(endpoint, open_to_all()).whole(url)
     assert (found.args if found is not None else None) == target
 
 
@@ -147,7 +150,11 @@ class Wire:
 async def test_a_whole_request_is_answered_like_any_other(name):
     body, headers, planes = REQUESTS[name]
     planes.asked.clear()
-    path, app, wire = "/v2/models/rows/infer", create_app(planes, planes, LIMITS), Wire()
+    path, app, wire = (
+        "/v2/models/rows/infer",
+        create_app(planes, planes, LIMITS, open_to_all()),
+        Wire(),
+    )
     raw = {name.lower().encode(): value.encode() for name, value in headers.items()}
     url = path.encode()
     cycle = WholeCycle(url, app.door.whole(url), raw, wire, [], keep_alive=True)
@@ -166,12 +173,12 @@ async def test_a_whole_request_is_answered_like_any_other(name):
 def test_what_is_unusual_is_left_to_the_framework(more):
     planes = Planes()
     scope = scope_of("/v2/models/m/infer", {}) | more
-    assert InferDoor(InferEndpoint(planes, LIMITS)).target(scope) is None
+    assert InferDoor(InferEndpoint(planes, LIMITS), open_to_all()).target(scope) is None
 
 
 async def test_of_a_header_given_twice_the_first_counts():
     planes = Planes()
     scope = scope_of("/v2/models/rows/infer", {HEADER: TAIL_HEADERS[HEADER]})
     scope["headers"].append((HEADER.lower().encode(), b"3"))
-    status, _, _ = await answer_of(create_app(planes, planes, LIMITS), scope, TAIL)
+    status, _, _ = await answer_of(create_app(planes, planes, LIMITS, open_to_all()), scope, TAIL)
     assert status == 200

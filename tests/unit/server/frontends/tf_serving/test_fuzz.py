@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from protos import tfs_api_pb2 as pb
+from server.access.access import open_to_all
 from server.errors import Internal, ServingError
 from server.frontends.calls import CallContext
 from server.frontends.limits import FrontendLimits
@@ -54,7 +55,7 @@ DOCUMENTS = st.one_of(
     ),
     JUNK,
 )
-APP = create_app(Planes(), Planes(), LIMITS)
+APP = create_app(Planes(), Planes(), LIMITS, open_to_all())
 METHODS = st.sampled_from(["predict", "classify", "regress"])
 
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from protos import tfs_api_pb2 as pb
+from server.access.access import open_to_all
 from server.frontends.limits import FrontendLimits
 from server.frontends.rest import create_app
 from server.frontends.tf_serving.servicer import TfServingServicer
@@ -42,7 +43,7 @@ def test_the_routes_are_those_that_are_served():
     for verb, path, _ in rows("REST"):
         for which in ("", "/versions/{version}", "/labels/{label}"):
             described.add((verb.lower(), path.strip("`").replace("{which}", which)))
-    document = create_app(Planes(), Planes(), FrontendLimits()).openapi()
+    document = create_app(Planes(), Planes(), FrontendLimits(), open_to_all()).openapi()
     served = {
         (verb, path)
         for path, operations in document["paths"].items()

@@ -15,6 +15,7 @@ import orjson
 import pytest
 
 from runtimes.contract.tensor import unpack_bytes
+from server.access.access import open_to_all
 from server.errors import Overloaded
 from server.frontends.limits import FrontendLimits
 from server.frontends.rest import create_app
@@ -31,7 +32,7 @@ def planes() -> Planes:
 
 @pytest.fixture
 async def client(planes) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(create_app(planes, planes, LIMITS))
+    transport = httpx.ASGITransport(create_app(planes, planes, LIMITS, open_to_all()))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as found:
         yield found
 
@@ -383,7 +384,7 @@ async def test_what_is_not_there_has_no_status(client, path, status, words):
 
 
 async def test_the_long_way_through_the_framework_answers_the_same(planes):
-    app = create_app(planes, planes, LIMITS)
+    app = create_app(planes, planes, LIMITS, open_to_all())
     transport = httpx.ASGITransport(app, root_path="/behind")
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         answer = await client.post("/behind/v1/models/rows:predict", json={"instances": [[1, 2]]})

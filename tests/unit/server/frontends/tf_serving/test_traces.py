@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from protos import tfs_api_pb2 as pb
+from server.access.access import open_to_all
 from server.frontends.calls import CallContext
 from server.frontends.limits import FrontendLimits
 from server.frontends.rest import create_app
@@ -63,7 +64,7 @@ async def test_over_grpc(traced, method, message):
     ],
 )
 async def test_over_rest(traced, path, body):
-    transport = httpx.ASGITransport(create_app(traced, traced, LIMITS))
+    transport = httpx.ASGITransport(create_app(traced, traced, LIMITS, open_to_all()))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         headers = {"traceparent": TRACE}
         answer = await client.post(f"/v1/models/{path}", json=body, headers=headers)

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from server.access.file import MAX_BYTES, AccessFileError, read_access_file
+from server.access.rules import Holder, Right, Rules
+
+ONE, TWO = "1" * 63 + "a", "2" * 63 + "b"
+
+
+def entry(**changes: object) -> dict[str, object]:
+    return {"name": "shop", "sha256": ONE, "may": ["infer"], **changes}
+
+
+def test_a_file_says_who_may_do_what(tmp_path):
+    path = tmp_path / "access.yaml"
+    path.write_text(
+        f"""
+anonymous: [metrics]
+tokens:
+  - name: shop
+    sha256: "{ONE}"
+    may: [infer]
+  - name: shop  # the next one, while both are in use
+    sha256: "{TWO}"
+    may: [infer, control]
+"""
+    )
+    assert read_access_file(path) == Rules(
+        frozenset({Right.METRICS}),
+        {
+            ONE: Holder("shop", frozenset({Right.INFER})),
+            TWO: Holder("shop", frozenset({Right.INFER, Right.CONTROL})),
+        },
+    )
+
+
+@pytest.mark.parametrize("text", ["tokens: []", "anonymous: []", "{}"])
+def test_a_file_may_let_nobody_in(tmp_path, text):
+    path = tmp_path / "access.yaml"
+    path.write_text(text)
+    assert read_access_file(path) == Rules()
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        ([], "expected `tokens:`"),
+        (None, "expected `tokens:`"),
+        ({"token": []}, "'token': expected nothing but anonymous, tokens"),
+        ({"tokens": {}}, "tokens: expected a list"),
+        ({"tokens": ["x"]}, r"tokens\[0\]: expected name, sha256 and may"),
+        ({"tokens": [entry(), entry(sha256=TWO, may=None)]}, r"tokens\[1\]\.may: expected a list"),
+        ({"tokens": [entry(may=["root"])]}, "expected a list of infer, control, metrics, operate"),
+        ({"tokens": [entry(may=[["infer"]])]}, "expected a list of infer"),
+        ({"tokens": [entry(may="infer")]}, "expected a list of infer"),
+        ({"anonymous": ["all"]}, "anonymous: expected a list"),
+        ({"tokens": [entry(name="")]}, r"tokens\[0\]\.name: expected 1 to 64"),
+        ({"tokens": [entry(name="a\nb")]}, r"\.name: expected"),
+        ({"tokens": [entry(sha256="uw_secret")]}, "not the token itself"),
+        ({"tokens": [entry(sha256=ONE.upper())]}, "digits 0-9 and a-f"),
+        ({"tokens": [entry(sha256=int("1" * 64))]}, "in quotes"),
+        ({"tokens": [entry(), entry(name="other")]}, "'shop' has the same token"),
+        ({"tokens": [entry(expires="2027-01-01")]}, "'expires': expected nothing but name"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_the_place(tmp_path, document, reason):
+    path = tmp_path / "access.yaml"
+    path.write_text(yaml.safe_dump(document))
+    with pytest.raises(AccessFileError, match=reason):
+        read_access_file(path)
+
+
+def test_a_file_that_is_not_there_not_yaml_not_text_or_endless_is_refused(tmp_path):
+    path = tmp_path / "access.yaml"
+    with pytest.raises(AccessFileError, match="cannot be read: No such file"):
+        read_access_file(path)
+    path.write_text("tokens: &all []")
+    with pytest.raises(AccessFileError, match="not plain YAML: line 1: anchors"):
+        read_access_file(path)
+    path.write_bytes(b"\xff")
+    with pytest.raises(AccessFileError, match="not UTF-8"):
+        read_access_file(path)
+    path.write_bytes(b"#" * (MAX_BYTES + 1))
+    with pytest.raises(AccessFileError, match="over"):
+        read_access_file(path)
