@@ -20,6 +20,9 @@
 {{- else }}
 - {{ .Values.modelRepository.mountPath }}
 {{- end }}
+{{- with include "underway.tlsArgs" . }}
+{{ . }}
+{{- end }}
 {{- $switches := list "allowLabelsOfUnavailableVersions" "enableBatching" }}
 {{- range $name, $given := .Values.server }}
 {{- range $value := (kindIs "slice" $given | ternary $given (list $given)) }}
