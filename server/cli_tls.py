@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-_FILE = click.Path(exists=True, dir_okay=False)
+_FILE = click.Path(dir_okay=False)
 
 
 def tls_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -65,12 +65,17 @@ def refused_by_tls(url: str, error: object) -> str:
 def _context(ca_file: str | None, certificate: str | None, key: str | None) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=ca_file)
-    except ssl.SSLError:
-        raise click.UsageError(f"--ca-file: no certificate in PEM in '{ca_file}'") from None
+    except OSError as error:
+        raise click.UsageError(f"--ca-file: {_fault(ca_file, error)}") from None
     if certificate:
         try:
             context.load_cert_chain(certificate, key)
-        except ssl.SSLError as error:
-            reason = error.reason or "not PEM"
-            raise click.UsageError(f"--client-certificate: cannot be used: {reason}") from None
+        except OSError as error:
+            raise click.UsageError(f"--client-certificate: {_fault(certificate, error)}") from None
     return context
+
+
+def _fault(path: str | None, error: OSError) -> str:
+    if isinstance(error, ssl.SSLError):
+        return f"'{path}' cannot be used: {error.reason or 'no PEM in it'}"
+    return f"'{path}' or its key cannot be read: {error.strerror}"

@@ -12,6 +12,7 @@ from loadtests.generator.trust import Trust
 from loadtests.users.catalogue import DEFAULT_HOST
 from loadtests.users.grpc import TfServingGrpc
 from loadtests.users.rest import TfServingRest
+from loadtests.wire import token
 
 TIMEOUT = 5.0
 OF_TF_SERVING = (TfServingRest, TfServingGrpc)
@@ -38,12 +39,15 @@ def speaks_tf_serving(host: str) -> bool:
     nobody serves is answered otherwise.
     """
     try:
-        trust = Trust().verify
+        trust, headers = Trust().verify, token.shown()
         index = requests.post(
-            f"{host}/v2/repository/index", json={"ready": True}, timeout=TIMEOUT, verify=trust
-        )
+            f"{host}/v2/repository/index", json={"ready": True}, timeout=TIMEOUT, verify=trust,
+            headers=headers,
+        )  # fmt: skip
         name = index.json()[0]["name"]
-        status = requests.get(f"{host}/v1/models/{name}", timeout=TIMEOUT, verify=trust)
+        status = requests.get(
+            f"{host}/v1/models/{name}", timeout=TIMEOUT, verify=trust, headers=headers
+        )
         return status.status_code == 200 and "model_version_status" in status.json()
     except (requests.RequestException, ValueError, KeyError, IndexError, TypeError):
         return False

@@ -64,6 +64,20 @@ CASES += [
             "controller": {"kind": "StatefulSet"},
             "modelRepository": {"source": "objectStore", "objectStore": {"url": "gs://a/b"}},
         },
+        "tls-for-clients-with-certificates": {
+            "tls": {
+                "secretName": "own",
+                "clientCa": {"secretName": "clients", "key": "authorities.pem"},
+                "certificate": {"enabled": True, "issuerRef": {"name": "internal"}},
+                "test": {"secretName": "tester"},
+            },
+            "metrics": {"podMonitor": {"enabled": True}},
+        },
+        "tls-of-an-authority-that-all-trust": {
+            "tls": {"secretName": "own", "caKey": ""},
+            "service": {"headless": {"enabled": False}},
+            "metrics": {"podMonitor": {"enabled": True}},
+        },
         "image-and-nothing-more": {
             "modelRepository": {"source": "image"},
             "networkPolicy": {"enabled": False},
@@ -298,6 +312,39 @@ def test_the_service_of_clients_does_not_offer_that_port(helm):
     }
 
 
+def test_the_access_file_comes_from_a_secret_that_may_change_and_tokens_from_others(helm):
+    objects = helm.render(values_of(CHART / "examples/cpu-production.yaml"))
+    pod = only(objects, "Deployment")["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    file = container["args"][container["args"].index("--access-file") + 1]
+    (mount,) = [one for one in container["volumeMounts"] if one["name"] == "access"]
+    assert file == f"{mount['mountPath']}/access.yaml"
+    assert "subPath" not in mount  # or a change would never be seen
+    assert mount["readOnly"] is True
+    (volume,) = [one for one in pod["volumes"] if one["name"] == "access"]
+    assert volume["secret"]["secretName"] == "underway-access"
+    assert volume["secret"]["items"] == [{"key": "access.yaml", "path": "access.yaml"}]
+    # Read by the server's group, and by nobody else.
+    assert (volume["secret"]["defaultMode"], pod["securityContext"]["fsGroup"]) == (0o440, 10001)
+
+    (endpoint,) = only(objects, "ServiceMonitor")["spec"]["endpoints"]
+    assert endpoint["authorization"] == {
+        "credentials": {"name": "underway-prometheus", "key": "token"}
+    }
+    (tester,) = only(objects, "Pod")["spec"]["containers"]
+    (shown,) = tester["env"]
+    assert shown["name"] == "UNDERWAY_TOKEN"
+    assert shown["valueFrom"]["secretKeyRef"] == {"name": "underway-test", "key": "token"}
+
+
+def test_without_a_secret_nobody_is_asked_for_a_token(helm):
+    objects = helm.render({"metrics": {"podMonitor": {"enabled": True}}})
+    assert "access" not in json.dumps(only(objects, "Deployment")).lower().replace("accessmode", "")
+    (endpoint,) = only(objects, "PodMonitor")["spec"]["podMetricsEndpoints"]
+    assert "authorization" not in endpoint
+    assert "env" not in only(objects, "Pod")["spec"]["containers"][0]
+
+
 def test_rules_and_dashboards_are_the_files_that_lie_there(helm, tmp_path):
     chart = tmp_path / "underway"
     shutil.copytree(CHART, chart)
@@ -328,7 +375,10 @@ def test_an_installation_leaves_the_test_to_helm_test_and_says_where_the_server_
     assert "Pod" not in {item["kind"] for item in objects}
     assert only(helm.render({}), "Pod")["metadata"]["annotations"]["helm.sh/hook"] == "test"
     assert "dns:///demo-underway-headless.ml:8001" in notes
-    assert "neither TLS nor tokens" in notes
+    assert "Whoever reaches it may ask it everything" in notes
+    assert "The server is given no certificate" in notes
+    _, notes = helm.install({"auth": {"secretName": "underway-access"}})
+    assert "Whoever reaches it" not in notes
 
 
 def test_a_pod_serves_by_its_own_command_line_and_answers_its_probes(helm, tmp_path):

@@ -145,13 +145,13 @@ def test_a_server_that_wants_a_token_is_shown_it_over_every_protocol(repository,
     access = write_access(tmp_path / "access.yaml")
     with serving(repository, arguments=("--access-file", str(access))) as server:
         output, log = locust(
-            server, "-u", "5", "-r", "5", "-t", "3s", "--loop", "constant", "--rate-per-user", "4",
+            server, "-u", "10", "-r", "10", "-t", "5s", "--loop", "constant",
             environment={"UNDERWAY_TOKEN": TOKENS["infer"]},
         ).communicate(timeout=100)  # fmt: skip
         found = {row["method"]: row["num_failures"] for row in statistics(output)}
         assert found == dict.fromkeys(PROTOCOLS, 0), log
 
-        with pytest.raises(DiscoveryError, match="wants a token: put one .* into UNDERWAY_TOKEN"):
+        with pytest.raises(DiscoveryError, match=r"wants a token: put one .* into UNDERWAY_TOKEN"):
             discover(server.url)
 
 

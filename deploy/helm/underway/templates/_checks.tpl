@@ -20,6 +20,9 @@
 {{- fail "server.modelCache and server.modelCacheBytes: leave them out, modelRepository.objectStore.cacheGiB says both" -}}
 {{- end -}}
 {{- end -}}
+{{- if and (or $v.auth.testToken $v.auth.metricsToken) (not $v.auth.secretName) -}}
+{{- fail "auth.secretName: expected the Secret with the access file, as auth.testToken or auth.metricsToken is given" -}}
+{{- end -}}
 {{- if and (eq $v.controller.kind "StatefulSet") (not (has $v.modelRepository.source (list "init" "objectStore"))) -}}
 {{- fail "controller.kind StatefulSet is for copies that pods keep: set modelRepository.source to objectStore or init" -}}
 {{- end -}}

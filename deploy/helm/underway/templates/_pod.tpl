@@ -109,6 +109,9 @@ spec:
     {{- with include "underway.tlsMounts" . }}
     {{- . | nindent 4 }}
     {{- end }}
+    {{- if .Values.auth.secretName }}
+    - {name: access, mountPath: {{ include "underway.accessFolder" . }}, readOnly: true}
+    {{- end }}
     {{- with .Values.extraVolumeMounts }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -171,6 +174,14 @@ initContainers:
 {{- end }}
 {{- with include "underway.tlsVolumes" . }}
 {{ . }}
+{{- end }}
+{{- with .Values.auth.secretName }}
+- name: access
+  secret:
+    secretName: {{ . }}
+    defaultMode: 0440
+    items:
+      - {key: {{ $.Values.auth.key }}, path: access.yaml}
 {{- end }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}

@@ -23,6 +23,10 @@
 {{- with include "underway.tlsArgs" . }}
 {{ . }}
 {{- end }}
+{{- if .Values.auth.secretName }}
+- --access-file
+- {{ include "underway.accessFolder" . }}/access.yaml
+{{- end }}
 {{- $switches := list "allowLabelsOfUnavailableVersions" "enableBatching" }}
 {{- range $name, $given := .Values.server }}
 {{- range $value := (kindIs "slice" $given | ternary $given (list $given)) }}
@@ -40,6 +44,9 @@
 {{ toYaml . }}
 {{- end }}
 {{- end -}}
+
+{{- /* Its Secret's folder: a single file would not change when the Secret does. */ -}}
+{{- define "underway.accessFolder" -}}/etc/underway/access{{- end -}}
 
 {{- /* A twentieth of the volume is left to its file system. */ -}}
 {{- define "underway.cacheBytes" -}}
