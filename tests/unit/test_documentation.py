@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 import pytest
+import trustme
 from click.testing import CliRunner
 from prometheus_client.core import Metric
 from starlette.routing import Route
@@ -213,6 +214,7 @@ def counted() -> list[Metric]:
     observation.meter.transition("m", 1, "LOADING", "WARMING", 1.0)
     observation.meter.transition("m", 1, "WARMING", "FAILED", 1.0, "model")
     observation.meter.changed_in_place("m")
+    observation.watch_certificate(trustme.CA().cert_pem.bytes)
     return list(observation.registry.collect())
 
 
