@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -93,15 +94,16 @@ class FrontendsOutside:
         address = self._ports[0].getsockname()[0]
         ports = [str(self._http_port), str(self._grpc_port)]
         age = str(self._settings.max_connection_age)
-        return ["server.envoy_process", str(door), address, *ports, age, self._tls_of_envoy(door)]
+        return ["server.envoy_process", str(door), address, *ports, age, *self._tls_of_envoy(door)]
 
-    def _tls_of_envoy(self, door: Path) -> str:
+    def _tls_of_envoy(self, door: Path) -> Sequence[str]:
+        """The further arguments; Envoy is told where the files are, and of renewals."""
         if self._certificates is None:
-            return envoy_process.NO_TLS
-        folder = secrets_folder(door)
-        write_secrets(folder, self._certificates.files)
+            return ()
+        folder, files = secrets_folder(door), self._certificates.files
+        write_secrets(folder, files)
         self._certificates.on_renewal(lambda: tell_of_renewal(folder))
-        return envoy_process.MUTUAL if self._certificates.files.client_ca else envoy_process.TLS
+        return files.certificate, files.key, files.client_ca
 
     def stop_admitting(self) -> None:
         """Have all be not ready from here on."""

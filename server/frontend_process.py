@@ -95,7 +95,8 @@ def main() -> None:
     except OSError as error:
         sys.exit(f"no gateway: {error}")
     except TlsFileError as error:
-        sys.exit(str(error))
+        log.error("the certificate cannot be used", reason=str(error))
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -115,7 +115,7 @@ class Gateway:
         observation = Observation(bounds, settings.max_in_flight, settings.metrics_compat)
         recorders, meter = observation.recorders, observation.meter
         if (certificates := self._certificates) is not None:
-            observation.watch_certificate(lambda: certificates.current.pems.certificate)
+            observation.watch_certificate(lambda: certificates.current.facts.expires_at)
         self._publisher = Publisher(recorders.add)
         self._lag = LagMeter(recorders.late)
         served = served_set(settings)
@@ -236,12 +236,12 @@ class Gateway:
         """Not ready; finish what is in flight; end the workers."""
         self.stop_admitting()
         await self._following.stop()
+        if self._certificates is not None:
+            self._certificates.stop()
         await self._frontends.stop()
         await self._manager.stop()
         await self._zygotes.stop()
         await self._metrics.stop()
-        if self._certificates is not None:
-            self._certificates.stop()
         self._loop_watch.stop()
         if self._access_watch is not None:
             await self._access_watch.stop()

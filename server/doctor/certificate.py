@@ -8,7 +8,7 @@ from pathlib import Path
 
 from server.doctor.finding import Finding, Grade
 from server.tls.certificates import load
-from server.tls.facts import CertificateFacts, facts_of
+from server.tls.facts import CertificateFacts
 from server.tls.files import TlsFileError, TlsFiles
 
 AREA = "tls"
@@ -20,12 +20,11 @@ SOON = 7 * 86_400.0
 def check_certificate(files: TlsFiles, now: float) -> list[Finding]:
     """All checks of `files`; `now` is in seconds since 1970."""
     try:
-        certificate = load(files)
-        facts = facts_of(certificate.pems.certificate)
+        facts = load(files).facts
         mode = Path(files.key).stat().st_mode
     except TlsFileError as error:
         return [Finding(AREA, "certificate", Grade.PROBLEM, str(error))]
-    except (OSError, ValueError) as error:
+    except OSError as error:
         return [Finding(AREA, "certificate", Grade.PROBLEM, f"tls-certificate: {error}")]
     return [
         judge_validity(facts, now),

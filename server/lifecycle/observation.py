@@ -20,6 +20,7 @@ from server.lifecycle.memory_metrics import MemoryMetrics
 from server.lifecycle.model import Model
 from server.lifecycle.overview import Overview, Sketch
 from server.lifecycle.version import ModelVersion
+from server.telemetry.certificate import CertificateMetrics
 from server.telemetry.compat import MetricsCompat
 from server.telemetry.exposition import Exposition
 from server.telemetry.gpus import GpuMetrics
@@ -52,11 +53,9 @@ class Observation:
         self._compat = frozenset(compat)
         self._exposition = Exposition(self.registry, {kind: self._named(kind) for kind in compat})
 
-    def watch_certificate(self, pem: Callable[[], bytes]) -> None:
-        """Tell of the server's certificate, too, which `pem` gives with its chain."""
-        from server.telemetry.certificate import CertificateMetrics  # its library is large
-
-        self.registry.register(CertificateMetrics(pem))
+    def watch_certificate(self, expires_at: Callable[[], float]) -> None:
+        """Tell of the server's certificate, too; see CertificateMetrics."""
+        self.registry.register(CertificateMetrics(expires_at))
 
     def offers(self, kind: MetricsCompat) -> bool:
         """True where there are metrics under `kind`'s names."""

@@ -7,14 +7,12 @@ from collections.abc import Callable, Iterator
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from server.tls.facts import facts_of
-
 
 class CertificateMetrics(Collector):
-    """When the certificate in use expires; `pem` gives it with its chain."""
+    """When the certificate in use expires, which `expires_at` gives, in seconds since 1970."""
 
-    def __init__(self, pem: Callable[[], bytes]) -> None:
-        self._pem = pem
+    def __init__(self, expires_at: Callable[[], float]) -> None:
+        self._expires_at = expires_at
 
     def collect(self) -> Iterator[Metric]:
         """One sample."""
@@ -22,5 +20,5 @@ class CertificateMetrics(Collector):
             "underway_tls_certificate_expiry_timestamp_seconds",
             "When the server's certificate in use expires, since 1970.",
         )
-        family.add_metric((), facts_of(self._pem()).expires_at)
+        family.add_metric((), self._expires_at())
         yield family

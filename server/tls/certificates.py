@@ -10,11 +10,15 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import structlog
 
 from server.tls.contexts import Renewed, server_context
-from server.tls.files import Pems, TlsFileError, TlsFiles, read
+from server.tls.files import Pems, TlsFileError, TlsFiles, broken_certificates, read
+
+if TYPE_CHECKING:
+    from server.tls.facts import CertificateFacts
 
 log = structlog.get_logger()
 
@@ -30,25 +34,38 @@ SAY_AGAIN = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """One that is good: what was in the files, and what servers in Python say TLS with.
+    """One that is good: what was in the files, what it says of itself, and what servers in Python
+    say TLS with.
 
     `clients` is for the ports of clients, `operators` for the one that probes come to, which show
     no certificate.
     """
 
     pems: Pems
+    facts: CertificateFacts
     clients: ssl.SSLContext
     operators: ssl.SSLContext
 
 
 def load(files: TlsFiles) -> Certificate:
     """What is in `files` now. Raises TlsFileError where it cannot be used."""
+    from server.tls.facts import facts_of  # a large library, for who has a certificate
+
     pems = read(files)
     clients = server_context(files, pems, ask_clients=bool(files.client_ca))
     operators = server_context(files, pems, ask_clients=False)
+    try:
+        facts = facts_of(pems.certificate)
+    except ValueError:
+        raise broken_certificates("tls-certificate", files.certificate) from None
+    if not facts.for_all:
+        raise TlsFileError(
+            f"tls-certificate: '{files.certificate}' has a key of a kind that gRPC cannot use; "
+            "expected RSA, or EC on the curve P-256 or P-384"
+        )
     if read(files) != pems:
         raise TlsFileError("tls-certificate: the files are being changed")
-    return Certificate(pems, clients, operators)
+    return Certificate(pems, facts, clients, operators)
 
 
 def open_certificates(files: TlsFiles | None, *, quiet: bool = False) -> Certificates | None:

@@ -6,15 +6,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256R1,
+    SECP384R1,
+    EllipticCurvePublicKey,
+)
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 
 @dataclass(frozen=True, slots=True)
 class CertificateFacts:
-    """`names` are the host names and addresses it is for. Times are seconds since 1970."""
+    """`names` are the host names and addresses it is for. Times are seconds since 1970.
+
+    `for_all` says whether each of the libraries that speak TLS here can use its kind of key: gRPC's
+    knows RSA and two curves.
+    """
 
     names: tuple[str, ...]
     begins_at: float
     expires_at: float
+    for_all: bool = True
 
 
 def facts_of(pem: bytes) -> CertificateFacts:
@@ -24,7 +36,18 @@ def facts_of(pem: bytes) -> CertificateFacts:
         tuple(_names(certificate)),
         certificate.not_valid_before_utc.timestamp(),
         certificate.not_valid_after_utc.timestamp(),
+        _is_for_all(certificate),
     )
+
+
+def _is_for_all(certificate: x509.Certificate) -> bool:
+    try:
+        key = certificate.public_key()
+    except (UnsupportedAlgorithm, ValueError):
+        return False
+    if isinstance(key, EllipticCurvePublicKey):
+        return isinstance(key.curve, SECP256R1 | SECP384R1)
+    return isinstance(key, RSAPublicKey)
 
 
 def _names(certificate: x509.Certificate) -> Sequence[str]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 
 import pytest
 import trustme
-from cryptography.hazmat.primitives import serialization
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric.ec import SECP521R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from server.tls.certificates import load
 from server.tls.files import MAX_BYTES, TlsFileError, TlsFiles
@@ -109,6 +113,21 @@ def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_a_passphrase(files,
     path.write_bytes(encrypted(path.read_bytes(), form))
 
     with pytest.raises(TlsFileError, match=r"tls-key: .* is encrypted; expected a key without"):
+        load(files)
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "p521"])
+def test_a_key_that_grpc_cannot_use_is_refused(files, kind):
+    key = Ed25519PrivateKey.generate() if kind == "ed25519" else generate_private_key(SECP521R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now)
+    signed = builder.sign(key, None if kind == "ed25519" else hashes.SHA256())
+    form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    Path(files.certificate).write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    Path(files.key).write_bytes(key.private_bytes(serialization.Encoding.PEM, *form))
+
+    with pytest.raises(TlsFileError, match=r"tls-certificate: .* expected RSA, or EC on the curve"):
         load(files)
 
 
