@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from server.repository.artifacts import RUNTIME_OF
-from server.repository.names import MODEL_YAML
+from server.repository.names import MODEL_YAML, parse_version
 
 MOST_FOLDERS = 256
 """Models of one repository that are looked at, and versions of one model."""
@@ -39,11 +39,11 @@ def _runtimes(model: Path) -> Iterator[str]:
     settings = model / MODEL_YAML
     if settings.exists() and _OWN_WORD in settings.read_bytes()[:_MOST_BYTES]:
         return  # it says its runtime itself, which need not be what its files look like
-    versions = [one for one in _folders(model) if one.name.isdecimal()]
-    newest = max(versions, key=lambda one: int(one.name[:18]), default=None)
+    versions = {parse_version(one.name): one for one in _folders(model)}
+    newest = max((number for number in versions if number is not None), default=None)
     if newest is not None:
         for marker, runtime in RUNTIME_OF.items():
-            if (newest / marker).exists():
+            if (versions[newest] / marker).exists():
                 yield runtime
 
 

@@ -19,7 +19,9 @@ import numpy as np
 import pytest
 import yaml
 
+from server.access.rules import digest_of
 from tests.deploy.chart import PYTHON, Document, Helm, only
+from tests.harness.tokens import TOKENS, showing
 from tests.images.engine import (
     ENGINE,
     IMAGE,
@@ -34,6 +36,7 @@ from tests.images.engine import (
     wait_until_ready,
 )
 
+SECRET = "underway-access"
 TOOLS = ("podman", "catatonit", "iptables")
 """kube play, the pod's first process, and its network."""
 
@@ -83,6 +86,7 @@ def rendered(models: Path, ports: list[int]) -> Document:
                 },
                 "ports": dict(zip(("http", "grpc", "metrics"), ports, strict=True)),
                 "server": {"drainDelay": 3},
+                "auth": {"secretName": SECRET},
                 "resources": {
                     "requests": {"cpu": "1", "memory": "2Gi"},
                     "limits": {"cpu": "1", "memory": "2Gi"},
@@ -92,6 +96,18 @@ def rendered(models: Path, ports: list[int]) -> Document:
     finally:
         helm.close()
     return only(objects, "Deployment")
+
+
+def secret() -> Document:
+    """Everybody may ask models; the rest takes a token."""
+    token = {"name": "ops", "sha256": digest_of(TOKENS["operate"]), "may": ["operate"]}
+    access = {"anonymous": ["infer"], "tokens": [token]}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": SECRET},
+        "stringData": {"access.yaml": json.dumps(access)},
+    }
 
 
 def for_podman(deployment: Document) -> Document:
@@ -110,7 +126,7 @@ def pod(models, tmp_path_factory) -> Iterator[Pod]:
     folder, ports = tmp_path_factory.mktemp("kube"), free_ports()
     manifest = folder / "deployment.yaml"
     deployment = rendered(models, ports)
-    manifest.write_text(yaml.safe_dump(for_podman(deployment)))
+    manifest.write_text(yaml.safe_dump_all([secret(), for_podman(deployment)]))
     try:
         engine("kube", "play", str(manifest), environment=modest(folder))
         running = Pod(deployment, f"{deployment['metadata']['name']}-pod-0-underway", *ports)
@@ -143,8 +159,17 @@ def test_it_runs_with_the_rights_and_limits_of_the_chart(pod):
     assert not found["EffectiveCaps"]
     assert (host["Memory"], host["NanoCpus"]) == (2 * 2**30, 10**9)
     assert {item["Destination"]: item["RW"] for item in found["Mounts"]} == {
-        "/tmp": True, "/models": False,
+        "/tmp": True, "/models": False, "/etc/underway/access": False,
     }  # fmt: skip
+
+
+def test_its_secret_says_who_may_do_what(pod):
+    overview = f"http://127.0.0.1:{pod.metrics}/v2/admin/overview"
+    load = f"http://127.0.0.1:{pod.http}/v2/repository/models/{MODELS[0]}/load"
+
+    assert httpx.get(overview, timeout=30).status_code == 401
+    assert httpx.get(overview, headers=showing(TOKENS["operate"]), timeout=30).status_code == 200
+    assert httpx.post(load, timeout=30).status_code == 401
 
 
 def test_told_to_go_it_is_not_ready_serves_on_and_ends_with_zero(pod):

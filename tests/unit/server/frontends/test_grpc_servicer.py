@@ -25,7 +25,6 @@ from server.frontends.open_inference.servicer import OpenInferenceServicer
 from server.planes import IndexEntry
 from server.statistics import ModelStatistics
 from tests.unit.server.frontends.grpc_double import PREFIX, Planes, infer_message, y
-from tests.unit.server.switched import switches
 
 METHODS = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"].methods_by_name
 UNARY = sorted(set(METHODS) - {"ModelStreamInfer"})
@@ -35,7 +34,7 @@ def _servicer(planes):
     return OpenInferenceServicer(planes, planes, FrontendLimits(server_version="1.2"))
 
 
-async def _call(planes, method, request, context=None):
+async def answer_to(planes, method, request, context=None):
     """Call `method` with a message; answers with the response message."""
     kind = pb.__dict__[f"{method}Response"]
     handler = _servicer(planes).unary[PREFIX + method]
@@ -43,9 +42,9 @@ async def _call(planes, method, request, context=None):
     return kind.FromString(await handler(payload, context or CallContext()))
 
 
-async def _error(planes, method, request):
+async def error_of(planes, method, request):
     with pytest.raises(ServingError) as caught:
-        await _call(planes, method, request)
+        await answer_to(planes, method, request)
     return caught.value
 
 
@@ -70,7 +69,7 @@ def test_every_method_of_the_service_has_a_handler():
 
 async def test_an_inference_is_answered_raw_with_its_id():
     planes = Planes(outputs=(y(1, 2, 3),))
-    response = await _call(planes, "ModelInfer", infer_message(id_="r1"))
+    response = await answer_to(planes, "ModelInfer", infer_message(id_="r1"))
     assert (response.model_name, response.model_version, response.id) == ("adder", "3", "r1")
     assert list(response.raw_output_contents) == [struct.pack("<3f", 1, 2, 3)]
     assert list(response.outputs[0].shape) == [1, 3]
@@ -79,17 +78,17 @@ async def test_an_inference_is_answered_raw_with_its_id():
 
 async def test_the_calls_deadline_reaches_the_data_plane():
     planes = Planes()
-    await _call(planes, "ModelInfer", infer_message(), CallContext(deadline_ns=77))
+    await answer_to(planes, "ModelInfer", infer_message(), CallContext(deadline_ns=77))
     assert planes.asked[0].deadline_ns == 77
 
 
 async def test_a_large_request_is_read_the_same(monkeypatch):
     monkeypatch.setattr(off_loop, "OFF_LOOP_BYTES", 1)
     planes = Planes()
-    await _call(planes, "ModelInfer", infer_message(id_="big"))
+    await answer_to(planes, "ModelInfer", infer_message(id_="big"))
     assert planes.asked[0].id == "big"
     planes.asked.clear()
-    error = await _error(planes, "ModelInfer", pb.ModelInferRequest(id="no model"))
+    error = await error_of(planes, "ModelInfer", pb.ModelInferRequest(id="no model"))
     assert isinstance(error, InvalidArgument)
 
 
@@ -97,7 +96,7 @@ async def test_classification_answers_with_labelled_classes():
     planes = Planes(outputs=(y(0.25, 0.5, 0.125),))
     message = infer_message()
     message.outputs.add(name="y").parameters["classification"].int64_param = 2
-    response = await _call(planes, "ModelInfer", message)
+    response = await answer_to(planes, "ModelInfer", message)
     assert (response.outputs[0].datatype, list(response.outputs[0].shape)) == ("BYTES", [1, 2])
     assert unpack_bytes(response.raw_output_contents[0]) == [b"0.500000:1:dog", b"0.250000:0:cat"]
 
@@ -106,12 +105,12 @@ async def test_classification_of_strings_is_refused():
     planes = Planes(outputs=(Tensor("y", Datatype.BYTES, (0,), b""),))
     message = infer_message()
     message.outputs.add(name="y").parameters["classification"].int64_param = 2
-    assert (await _error(planes, "ModelInfer", message)).code is Code.INVALID_ARGUMENT
+    assert (await error_of(planes, "ModelInfer", message)).code is Code.INVALID_ARGUMENT
 
 
 async def test_an_error_of_the_data_plane_is_passed_on():
     error = Overloaded("too much in flight", retry_after=1.0)
-    assert await _error(Planes(error=error), "ModelInfer", infer_message()) is error
+    assert await error_of(Planes(error=error), "ModelInfer", infer_message()) is error
 
 
 # ---- streams -------------------------------------------------------------------------------------
@@ -179,24 +178,24 @@ async def test_cancelling_a_stream_cancels_its_requests():
 @pytest.mark.parametrize("ready", [True, False])
 async def test_readiness_is_the_data_planes(ready):
     planes = Planes(is_ready=ready)
-    assert (await _call(planes, "ServerLive", b"")).live
-    assert (await _call(planes, "ServerReady", b"")).ready is ready
+    assert (await answer_to(planes, "ServerLive", b"")).live
+    assert (await answer_to(planes, "ServerReady", b"")).ready is ready
     model = pb.ModelReadyRequest(name="adder", version="3")
-    assert (await _call(planes, "ModelReady", model)).ready is ready
+    assert (await answer_to(planes, "ModelReady", model)).ready is ready
 
 
 async def test_an_unknown_model_is_not_ready():
-    assert not (await _call(Planes(), "ModelReady", pb.ModelReadyRequest(name="nope"))).ready
+    assert not (await answer_to(Planes(), "ModelReady", pb.ModelReadyRequest(name="nope"))).ready
 
 
 async def test_server_metadata_names_the_server_and_its_extensions():
-    response = await _call(Planes(), "ServerMetadata", b"")
+    response = await answer_to(Planes(), "ServerMetadata", b"")
     assert (response.name, response.version) == ("underway", "1.2")
     assert "classification" in response.extensions
 
 
 async def test_model_metadata_tells_versions_and_shapes():
-    response = await _call(Planes(), "ModelMetadata", pb.ModelMetadataRequest(name="adder"))
+    response = await answer_to(Planes(), "ModelMetadata", pb.ModelMetadataRequest(name="adder"))
     assert list(response.versions) == ["2", "3"]
     assert response.platform == "onnxruntime_onnx"
     assert response.inputs[0] == pb.ModelMetadataResponse.TensorMetadata(
@@ -206,7 +205,7 @@ async def test_model_metadata_tells_versions_and_shapes():
 
 
 async def test_model_config_leaves_out_the_batch_dimension():
-    response = await _call(Planes(), "ModelConfig", pb.ModelConfigRequest(name="adder"))
+    response = await answer_to(Planes(), "ModelConfig", pb.ModelConfigRequest(name="adder"))
     assert (response.config.name, response.config.max_batch_size) == ("adder", 8)
     assert list(response.config.input[0].dims) == [2]
 
@@ -214,7 +213,7 @@ async def test_model_config_leaves_out_the_batch_dimension():
 @pytest.mark.parametrize("method", ["ModelMetadata", "ModelConfig"])
 async def test_an_unknown_model_is_not_found(method):
     request = pb.__dict__[f"{method}Request"](name="nope")
-    error = await _error(Planes(), method, request)
+    error = await error_of(Planes(), method, request)
     assert isinstance(error, NotFound)
     assert error.message == "Request for unknown model: 'nope' is not found"
 
@@ -224,17 +223,19 @@ async def test_an_unknown_model_is_not_found(method):
 )
 async def test_a_version_that_is_neither_a_number_nor_a_label_is_refused(method):
     request = pb.__dict__[f"{method}Request"](name="adder", version="1.0")
-    error = await _error(Planes(), method, request)
+    error = await error_of(Planes(), method, request)
     assert isinstance(error, InvalidArgument)
     assert "specified version string '1.0'; expected a whole number or a label" in error.message
 
 
 async def test_a_label_is_asked_for_as_it_is():
     planes = Planes()
-    await _call(planes, "ModelStatistics", pb.ModelStatisticsRequest(name="adder", version="v1"))
+    await answer_to(
+        planes, "ModelStatistics", pb.ModelStatisticsRequest(name="adder", version="v1")
+    )
     message = infer_message()
     message.model_version = "stable"
-    await _call(planes, "ModelInfer", message)
+    await answer_to(planes, "ModelInfer", message)
     assert planes.totals_of == [("adder", "v1")]
     assert [request.version for request in planes.asked] == ["stable"]
 
@@ -242,14 +243,14 @@ async def test_a_label_is_asked_for_as_it_is():
 @pytest.mark.parametrize("method", ["ModelMetadata", "ModelConfig"])
 async def test_an_unknown_label_is_not_found(method):
     request = pb.__dict__[f"{method}Request"](name="adder", version="canary")
-    error = await _error(Planes(), method, request)
+    error = await error_of(Planes(), method, request)
     assert isinstance(error, NotFound)
     assert "version label canary is not found" in error.message
 
 
 @pytest.mark.parametrize("method", ["ModelReady", "ModelMetadata", "ModelConfig"])
 async def test_an_empty_name_is_refused(method):
-    assert "name is empty" in (await _error(Planes(), method, b"")).message
+    assert "name is empty" in (await error_of(Planes(), method, b"")).message
 
 
 # ---- statistics ----------------------------------------------------------------------------------
@@ -260,7 +261,7 @@ async def test_statistics_carry_every_total():
     totals.success.add(10)
     planes = Planes(totals=(totals,))
     request = pb.ModelStatisticsRequest(name="adder", version="03")
-    (stats,) = (await _call(planes, "ModelStatistics", request)).model_stats
+    (stats,) = (await answer_to(planes, "ModelStatistics", request)).model_stats
     assert (stats.name, stats.version, stats.last_inference) == ("adder", "3", 5)
     assert (stats.inference_count, stats.execution_count) == (4, 2)
     assert (stats.inference_stats.success.count, stats.inference_stats.success.ns) == (1, 10)
@@ -268,7 +269,7 @@ async def test_statistics_carry_every_total():
 
 
 async def test_statistics_of_a_version_need_a_model():
-    error = await _error(Planes(), "ModelStatistics", pb.ModelStatisticsRequest(version="1"))
+    error = await error_of(Planes(), "ModelStatistics", pb.ModelStatisticsRequest(version="1"))
     assert isinstance(error, InvalidArgument)
 
 
@@ -280,10 +281,10 @@ async def test_the_index_uses_the_protocols_words():
         IndexEntry("adder", "3", "READY"),
         IndexEntry("half", "1", "FAILED", "bad op \udcff"),
     )
-    response = await _call(Planes(entries=entries), "RepositoryIndex", b"")
+    response = await answer_to(Planes(entries=entries), "RepositoryIndex", b"")
     told = [(m.name, m.version, m.state, m.reason) for m in response.models]
     assert told == [("adder", "3", "READY", ""), ("half", "1", "UNAVAILABLE", "bad op ?")]
-    only = await _call(
+    only = await answer_to(
         Planes(entries=entries), "RepositoryIndex", pb.RepositoryIndexRequest(ready=True)
     )
     assert [m.name for m in only.models] == ["adder"]
@@ -293,10 +294,10 @@ async def test_load_and_unload_reach_the_control_plane():
     planes = Planes()
     load = pb.RepositoryModelLoadRequest(model_name="adder")
     load.parameters["config"].string_param = "{}"
-    await _call(planes, "RepositoryModelLoad", load)
+    await answer_to(planes, "RepositoryModelLoad", load)
     unload = pb.RepositoryModelUnloadRequest(model_name="adder")
     unload.parameters["unload_dependents"].bool_param = True
-    await _call(planes, "RepositoryModelUnload", unload)
+    await answer_to(planes, "RepositoryModelUnload", unload)
     assert planes.loaded == [("adder", {"config": "{}"})]
     assert planes.unloaded == [("adder", True)]
 
@@ -305,99 +306,36 @@ async def test_load_and_unload_reach_the_control_plane():
 async def test_control_errors_and_bad_names_are_told(method):
     kind = pb.__dict__[f"{method}Request"]
     off = Planes(error=Unsupported("model control is off"))
-    assert (await _error(off, method, kind(model_name="m"))).message == "model control is off"
-    assert "model_name is empty" in (await _error(Planes(), method, kind())).message
-    named = await _error(Planes(), method, kind(model_name="m", repository_name="r"))
+    assert (await error_of(off, method, kind(model_name="m"))).message == "model control is off"
+    assert "model_name is empty" in (await error_of(Planes(), method, kind())).message
+    named = await error_of(Planes(), method, kind(model_name="m", repository_name="r"))
     assert isinstance(named, Unsupported)
     valueless = kind(model_name="m")
     valueless.parameters["unload_dependents"].SetInParent()
-    assert "has no value" in (await _error(Planes(), method, valueless)).message
+    assert "has no value" in (await error_of(Planes(), method, valueless)).message
 
 
 async def test_unload_dependents_must_be_a_bool():
     request = pb.RepositoryModelUnloadRequest(model_name="m")
     request.parameters["unload_dependents"].int64_param = 1
-    assert (await _error(Planes(), "RepositoryModelUnload", request)).code is Code.INVALID_ARGUMENT
+    assert (
+        await error_of(Planes(), "RepositoryModelUnload", request)
+    ).code is Code.INVALID_ARGUMENT
 
 
 # ---- settings and shared memory ------------------------------------------------------------------
 
 
-async def test_trace_settings_are_told():
-    response = await _call(Planes(), "TraceSetting", pb.TraceSettingRequest(model_name="adder"))
-    assert list(response.settings["trace_level"].value) == ["OFF"]
-    assert list(response.settings["trace_rate"].value) == ["1"]
-
-
-@pytest.mark.parametrize(
-    ("name", "values", "kind"),
-    [
-        ("trace_file", ["x"], Unsupported),
-        ("trace_rate", ["1000", "1000"], InvalidArgument),
-        ("trace_level", ["TIMESTAMPS"], Unsupported),
-        ("bogus", ["5"], InvalidArgument),
-    ],
-)
-async def test_trace_settings_that_cannot_be_changed_are_named(name, values, kind):
-    request = pb.TraceSettingRequest()
-    request.settings[name].value.extend(values)
-    error = await _error(Planes(), "TraceSetting", request)
-    assert isinstance(error, kind)
-    assert f"'{name}'" in error.message
-
-
-async def test_trace_settings_are_changed_and_no_value_gives_the_default():
-    planes = Planes(switches=switches(tracing=True))
-    request = pb.TraceSettingRequest(model_name="adder")
-    request.settings["trace_level"].value.append("OFF")
-    request.settings["trace_rate"].value.append("1000")
-    changed = (await _call(planes, "TraceSetting", request)).settings
-    assert [list(changed[name].value) for name in ("trace_level", "trace_rate")] == [
-        ["OFF"], ["1000"]
-    ]  # fmt: skip
-    for setting in request.settings.values():
-        setting.Clear()
-    reset = await _call(planes, "TraceSetting", request)
-    assert reset == await _call(planes, "TraceSetting", b"")
-
-
-async def test_trace_settings_of_an_unknown_model_are_not_found():
-    request = pb.TraceSettingRequest(model_name="nope")
-    assert isinstance(await _error(Planes(), "TraceSetting", request), NotFound)
-
-
-async def test_log_settings_are_told_in_their_own_types():
-    current = (await _call(Planes(), "LogSettings", b"")).settings
-    assert current["log_info"].bool_param is True
-    assert current["log_verbose_level"].WhichOneof("parameter_choice") == "uint32_param"
-    assert current["log_format"].string_param == "default"
-
-
-async def test_log_settings_are_changed_in_their_own_types():
-    planes = Planes()
-    request = pb.LogSettingsRequest()
-    request.settings["log_info"].bool_param = False
-    request.settings["log_verbose_level"].uint32_param = 2
-    request.settings["log_format"].string_param = "ISO8601"
-    changed = (await _call(planes, "LogSettings", request)).settings
-    assert changed["log_info"].bool_param is False
-    assert changed["log_verbose_level"].uint32_param == 2
-    assert changed["log_format"].string_param == "ISO8601"
-    assert await _call(planes, "LogSettings", b"") == pb.LogSettingsResponse(settings=changed)
-    request.settings["log_info"].string_param = "no"
-    assert isinstance(await _error(planes, "LogSettings", request), InvalidArgument)
-
-
 @pytest.mark.parametrize("kind", ["System", "Cuda"])
 async def test_shared_memory_is_politely_refused(kind):
     planes = Planes()
-    assert not (await _call(planes, f"{kind}SharedMemoryStatus", b"")).regions
-    await _call(planes, f"{kind}SharedMemoryUnregister", b"")
-    registered = await _error(planes, f"{kind}SharedMemoryRegister", b"")
+    assert not (await answer_to(planes, f"{kind}SharedMemoryStatus", b"")).regions
+    await answer_to(planes, f"{kind}SharedMemoryUnregister", b"")
+    registered = await error_of(planes, f"{kind}SharedMemoryRegister", b"")
     assert isinstance(registered, Unsupported)
     assert "not offered" in registered.message
     named = pb.__dict__[f"{kind}SharedMemoryStatusRequest"](name="r")
-    assert isinstance(await _error(planes, f"{kind}SharedMemoryStatus", named), NotFound)
+    assert isinstance(await error_of(planes, f"{kind}SharedMemoryStatus", named), NotFound)
 
 
 # ---- hostile bytes -------------------------------------------------------------------------------
@@ -405,7 +343,7 @@ async def test_shared_memory_is_politely_refused(kind):
 
 @pytest.mark.parametrize("method", UNARY)
 async def test_bytes_that_are_no_message_are_called_so(method):
-    error = await _error(Planes(), method, b"\xff\xff")
+    error = await error_of(Planes(), method, b"\xff\xff")
     assert isinstance(error, InvalidArgument)
     assert error.message == f"request is not a valid {method}Request"
 
@@ -413,7 +351,7 @@ async def test_bytes_that_are_no_message_are_called_so(method):
 async def _code(method, payload):
     """How a call ends; any exception but a ServingError fails the test."""
     try:
-        await _call(Planes(outputs=(y(1),)), method, payload)
+        await answer_to(Planes(outputs=(y(1),)), method, payload)
     except ServingError as error:
         return error.code
     return None

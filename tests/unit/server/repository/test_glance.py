@@ -20,7 +20,7 @@ from server.repository.store_url import parse_location
         (["a/1/model.savedmodel/saved_model.pb"], {"savedmodel"}),
         (["a/9/model.pt", "a/10/model.onnx"], {"onnx"}),
         (["a/latest/model.onnx", "model.onnx", "a/model.onnx"], set()),
-        (["a/" + "9" * 100 + "/model.onnx"], {"onnx"}),
+        (["a/" + "9" * 100 + "/model.onnx", "a/01/model.pt"], set()),
     ],
 )
 def test_the_newest_versions_say_what_will_be_needed(tmp_path, files, runtimes):
