@@ -20,7 +20,6 @@ import pytest
 import trustme
 from click.testing import CliRunner
 
-from protos import inference_pb2 as pb
 from server.cli import main
 from server.tls.facts import facts_of
 from tests.harness.echo_repository import add_echo, ask
@@ -35,6 +34,7 @@ from tests.harness.server_process import (
     serving,
 )
 from tests.harness.tls import NAME, Secret, shown, trusting
+from tests.unit.server.frontends.grpc_double import infer_message
 
 INFER = "/inference.GRPCInferenceService/ModelInfer"
 LIVE = "/inference.GRPCInferenceService/ServerLive"
@@ -84,9 +84,9 @@ class World:
         options = [("grpc.use_local_subchannel_pool", 1)]
         return grpc.secure_channel(f"{NAME}:{self.server.grpc_port}", credentials, options)
 
-    def issue(self) -> bytes:
+    def issue(self, *, in_place: bool = False) -> bytes:
         """Renew the certificate; the new one, as DER."""
-        return self.secret.issue(self.authority, self.clients)
+        return self.secret.issue(self.authority, self.clients, in_place=in_place)
 
 
 @pytest.fixture(scope="module", params=CARRIERS)
@@ -123,14 +123,6 @@ def trouble(server: ServerProcess) -> list[Event]:
         # Said by a frontend that cannot start, before it is Envoy and knows how to log.
         and not line.get("text", "").startswith("tls-certificate: ")
     ]
-
-
-def message() -> bytes:
-    made = pb.ModelInferRequest(model_name="quick")
-    made.inputs.add(name="x", datatype="FP32", shape=[1, 2])
-    made.raw_input_contents.append(bytes(8))
-    encoded: bytes = made.SerializeToString()
-    return encoded
 
 
 def test_the_log_says_that_tls_is_spoken(world):
@@ -249,26 +241,27 @@ def test_renewals_are_taken_up_and_no_request_fails(world):
     stop, context, body, ports = threading.Event(), world.context, ask([1.0, 2.0]), world.ports
     url = f"{world.rest}/v2/models/quick/infer"
     kept, channel = httpx.Client(verify=context), world.channel()
+    question = infer_message("quick").SerializeToString()
 
     def on_a_new_connection() -> None:
         httpx.post(url, json=body, verify=context, timeout=30).raise_for_status()
 
     def on_a_new_channel() -> None:
         with world.channel() as new:
-            new.unary_unary(INFER)(message(), timeout=30)
+            new.unary_unary(INFER)(question, timeout=30)
 
     asking = [
         in_background(lambda one=one: keeps_asking(stop, one))
         for one in (
             lambda: kept.post(url, json=body).raise_for_status(),
-            lambda: channel.unary_unary(INFER)(message(), timeout=30),
+            lambda: channel.unary_unary(INFER)(question, timeout=30),
             on_a_new_connection,
             on_a_new_channel,
         )
     ]
     try:
-        for _ in range(2):
-            renewed = world.issue()
+        for in_place in (False, True):
+            renewed = world.issue(in_place=in_place)
             until(lambda new=renewed: all(shown((NAME, port), context) == new for port in ports))
     finally:
         stop.set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import socket
 import ssl
 from pathlib import Path
 
@@ -49,12 +50,25 @@ class Secret:
         if before is not None:
             shutil.rmtree(before)
 
-    def issue(self, authority: trustme.CA, client_ca: trustme.CA | None = None) -> bytes:
+    def overwrite(self, certificate: bytes, key: bytes, client_ca: bytes = b"") -> None:
+        """Change one file after the other where they are, as a careless script would."""
+        self.key.write_bytes(key)
+        self.certificate.write_bytes(certificate)
+        self.client_ca.write_bytes(client_ca)
+
+    def issue(
+        self,
+        authority: trustme.CA,
+        client_ca: trustme.CA | None = None,
+        *,
+        in_place: bool = False,
+    ) -> bytes:
         """Put a new certificate of `authority` there; it, as DER."""
         issued = authority.issue_cert(NAME, "127.0.0.1")
         chain = b"".join(pem.bytes() for pem in issued.cert_chain_pems)
         ca = client_ca.cert_pem.bytes() if client_ca else b""
-        self.put(chain, issued.private_key_pem.bytes(), ca)
+        write = self.overwrite if in_place else self.put
+        write(chain, issued.private_key_pem.bytes(), ca)
         return ssl.PEM_cert_to_DER_cert(issued.cert_chain_pems[0].bytes().decode())
 
 
@@ -69,8 +83,6 @@ def trusting(authority: trustme.CA, own: trustme.CA | None = None) -> ssl.SSLCon
 
 def shown(address: tuple[str, int], context: ssl.SSLContext) -> bytes:
     """The certificate that a new connection to `address` gets, as DER."""
-    import socket
-
     with (
         socket.create_connection(address, timeout=10) as sock,
         context.wrap_socket(sock, server_hostname=NAME) as tls,

@@ -38,7 +38,14 @@ async def app(scope, receive, send):
 class World:
     """A server with its certificate."""
 
-    def __init__(self, folder: Path, *, mutual: bool = False, application: ASGIApp = app) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        mutual: bool = False,
+        application: ASGIApp = app,
+        max_age: float = 0.0,
+    ) -> None:
         self.secret = Secret(folder / "secret")
         self.secret.issue(AUTHORITY, CLIENTS if mutual else None)
         ca = str(self.secret.client_ca) if mutual else ""
@@ -46,7 +53,7 @@ class World:
             TlsFiles(str(self.secret.certificate), str(self.secret.key), ca)
         )
         self.server = HttpServer(
-            application, "127.0.0.1", 0, Closing(grace=20), tls=self.certificates.clients
+            application, "127.0.0.1", 0, Closing(max_age, grace=20), tls=self.certificates.clients
         )
 
     async def connect(
@@ -224,6 +231,45 @@ def test_a_client_that_reads_late_gets_all_of_an_answer_after_which_the_connecti
         assert await asyncio.to_thread(late, tls) > size
 
     on_uvloop(test, application=told)
+
+
+def test_a_connection_of_a_certain_age_ends_with_its_next_answer(on_uvloop):
+    async def test(world):
+        reader, writer = await world.connect()
+        await asyncio.sleep(0.02)  # its age
+        writer.write(REQUEST % 1)
+        head, _ = await answer(reader)
+        assert b"connection: close" in head.lower()
+        assert await reader.read() == b""
+        writer.close()
+
+    on_uvloop(test, max_age=0.001)
+
+
+def test_what_is_in_flight_when_the_server_stops_is_answered(on_uvloop):
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def held(scope, receive, send):
+        begun.set()
+        await go_on.wait()
+        await app(scope, receive, send)
+
+    async def test(world):
+        reader, writer = await world.connect()
+        writer.write(REQUEST % 3)
+        await begun.wait()
+        stopping = asyncio.ensure_future(world.server.stop())
+        with contextlib.suppress(ConnectionError):  # until nobody listens any more
+            while True:
+                (await world.plain())[1].close()
+                await asyncio.sleep(0.01)
+        go_on.set()
+        assert (await answer(reader))[1] == bytes(3)
+        assert await reader.read() == b""
+        await stopping
+        writer.close()
+
+    on_uvloop(test, application=held)
 
 
 def test_a_client_without_a_certificate_is_told_that_one_is_needed(on_uvloop):
