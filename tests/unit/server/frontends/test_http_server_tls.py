@@ -258,10 +258,11 @@ def test_what_is_in_flight_when_the_server_stops_is_answered(on_uvloop):
         reader, writer = await world.connect()
         writer.write(REQUEST % 3)
         await begun.wait()
+        port = world.server.port
         stopping = asyncio.ensure_future(world.server.stop())
         with contextlib.suppress(ConnectionError):  # until nobody listens any more
             while True:
-                (await world.plain())[1].close()
+                (await asyncio.open_connection("127.0.0.1", port))[1].close()
                 await asyncio.sleep(0.01)
         go_on.set()
         assert (await answer(reader))[1] == bytes(3)
