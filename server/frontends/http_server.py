@@ -49,13 +49,6 @@ class _Server(uvicorn.Server):
         ]  # fmt: skip
         self.started = True
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close what listens, then as uvicorn's; but nobody waits for handshakes that go on."""
-        for server in self.servers:
-            server.close()
-        self.servers = []
-        await super().shutdown(sockets)
-
     def _connection(self) -> asyncio.Protocol:
         make = cast(type[BoundedProtocol], self.config.http_protocol_class)
         return make(self.config, self.server_state, {})

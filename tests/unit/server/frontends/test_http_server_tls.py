@@ -19,11 +19,12 @@ from starlette.types import ASGIApp
 from server.frontends import http_server
 from server.frontends.closing import Closing
 from server.frontends.http_server import HttpServer
-from server.tls.certificates import Certificates
+from server.tls.certificates import HANDSHAKE_TIMEOUT, Certificates
 from server.tls.files import TlsFiles
 from tests.harness.tls import NAME, Secret, trusting
 
 AUTHORITY, CLIENTS = trustme.CA(), trustme.CA()
+GRACE = HANDSHAKE_TIMEOUT / 2
 REQUEST = b"GET /%d HTTP/1.1\r\nHost: test\r\n\r\n"
 
 
@@ -53,7 +54,11 @@ class World:
             TlsFiles(str(self.secret.certificate), str(self.secret.key), ca)
         )
         self.server = HttpServer(
-            application, "127.0.0.1", 0, Closing(max_age, grace=20), tls=self.certificates.clients
+            application,
+            "127.0.0.1",
+            0,
+            Closing(max_age, grace=GRACE),
+            tls=self.certificates.clients,
         )
 
     async def connect(
@@ -83,8 +88,8 @@ def on_uvloop(tmp_path, caplog):
                 await world.server.stop()
 
         uvloop.run(all_of_it())
-        asyncios = [one for one in caplog.records if one.name == "asyncio"]
-        assert [one.getMessage() for one in asyncios] == []
+        said = [one for one in caplog.records if one.name in ("asyncio", "uvicorn.error")]
+        assert [one.getMessage() for one in said] == []
 
     caplog.set_level(logging.WARNING)
     return run
@@ -174,10 +179,7 @@ def test_neither_handshakes_nor_idle_clients_hold_up_the_stop(on_uvloop):
         _, unfinished = await world.plain()
         # One that does not look at its connection, and so never says goodbye itself.
         deaf = await asyncio.to_thread(_deaf, world.server.port)
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        await world.server.stop()
-        assert loop.time() - began < 10  # of 20 s that requests would have
+        await world.server.stop()  # which logs if the grace was not enough
         deaf.close()
         unfinished.close()
 
