@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import structlog
@@ -113,7 +114,8 @@ class Certificates:
             return
         self._refusals.mended()
         if not self._quiet:
-            log.info("certificate renewed")
+            end = datetime.fromtimestamp(self.current.facts.expires_at, UTC)
+            log.info("certificate renewed", expires=end.isoformat())
         for tell in self._told:
             tell()
 
