@@ -37,7 +37,7 @@ SERVE_SETTINGS = (
     "log_level", "log_format", "access_log_rate", "runtime_python", "model_config_file",
     "model_name", "model_base_path", "reload_folder", "allow_labels_of_unavailable_versions",
     "enable_batching", "batching_parameters_file", "model_cache",
-    "model_cache_bytes", "access_file",
+    "model_cache_bytes", "access_file", "tls_certificate", "tls_key", "tls_client_ca",
 )  # fmt: skip
 
 SWITCH_INTERVAL = 0.0005
@@ -120,6 +120,12 @@ def main() -> None:
 @_setting("http-port", "REST port; 0 for any free one.", default=8000, type=int)
 @_setting("grpc-port", "gRPC port; 0 for any free one.", default=8001, type=int)
 @_setting("metrics-port", "Prometheus port; 0 for any free one.", default=8002, type=int)
+@_setting("tls-certificate", "PEM file with the server's certificate and those that vouch for it: "
+          "all ports speak TLS. Followed while the server runs, so that it can be renewed.",
+          type=click.Path(path_type=Path))  # fmt: skip
+@_setting("tls-key", "PEM file with its key, not encrypted.", type=click.Path(path_type=Path))
+@_setting("tls-client-ca", "PEM file with the authorities of clients: those of REST and gRPC must "
+          "show a certificate.", type=click.Path(path_type=Path))  # fmt: skip
 @_setting("max-message-bytes", "Largest request and answer, for REST and gRPC alike.",
           default=64 * MIB, type=int)  # fmt: skip
 @_setting("frontend", "What carries REST and gRPC: servers in Python, or Envoy with Python in it, "
@@ -281,6 +287,9 @@ main.add_command(doctor_command(serve.params, _settings))
 def _run(settings: Settings, demo_repository: Path | None = None) -> None:
     # gRPC's fork handlers are for processes that fork and go on; ours start programs instead.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+    if settings.tls is not None:
+        # It would write a line for each client that cannot say TLS. Frontends inherit it.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     # Imported here, so that --help and `models` answer at once.
     import uvloop
 

@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from server.cli_tls import refused_by_tls, tls_options
+
 TIMEOUT = 600.0
 MAX_TOKEN = 4096
 
@@ -63,6 +65,7 @@ class Server:
 @click.option("--token", envvar="UNDERWAY_TOKEN", show_envvar=True, default="",
               help="The same by environment: a command line can be seen by others.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the index as JSON.")
+@tls_options
 @click.pass_context
 def models(
     context: click.Context,
@@ -175,6 +178,8 @@ def _call(method: str, url: str, token: str, document: object = None) -> Any:
         raise click.ClickException(_reason(refusal)) from None
     except (OSError, ValueError) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        if told := refused_by_tls(url, reason):
+            raise click.ClickException(told) from None
         raise click.ClickException(
             f"no Underway server answers at {url} ({reason}). Is it running? See `underway serve`"
         ) from None

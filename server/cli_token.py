@@ -27,7 +27,7 @@ def token(name: str, rights: tuple[str, ...]) -> None:
       infer    ask models, and see what is served
       control  load, unload, replace the models, change what is traced and logged
       metrics  read metrics
-      operate  everything on the operators' port, its console included
+      operate  everything on the operators' port, its console with it
     """
     if not NAME.fullmatch(name):
         raise click.UsageError(f"NAME: expected {NAME_RULE}")

@@ -18,6 +18,7 @@ from server.repository.names import NAME_RULE, is_model_name
 from server.repository.plain_yaml import PlainYamlError, load
 from server.repository.store_url import StoreUrl
 from server.telemetry.compat import MetricsCompat
+from server.tls.files import TlsFiles
 
 MIB = 2**20
 MAX_CONFIG_BYTES = MIB
@@ -99,6 +100,9 @@ class Settings:
     access_file: Path | None = None
     model_cache: Path | None = None
     model_cache_bytes: int = 50 * 1024 * MIB
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
 
     @property
     def has_model_config(self) -> bool:
@@ -113,6 +117,16 @@ class Settings:
         given = os.environ.get("XDG_CACHE_HOME", "")
         cache = Path(given) if given.startswith("/") else Path.home() / ".cache"
         return cache / "underway" / "models"
+
+    @property
+    def tls(self) -> TlsFiles | None:
+        """The files of the server's certificate; None where it speaks no TLS."""
+        if self.tls_certificate is None or self.tls_key is None:
+            return None
+        client_ca = str(self.tls_client_ca.absolute()) if self.tls_client_ca else ""
+        return TlsFiles(
+            str(self.tls_certificate.absolute()), str(self.tls_key.absolute()), client_ca
+        )
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, naming the setting."""
@@ -129,6 +143,7 @@ class Settings:
             # To a socket, no address is every address.
             raise ConfigError("host: expected an address; 0.0.0.0 for all")
         self._check_ports()
+        self._check_tls()
         if self.max_message_bytes < 1024:
             raise ConfigError("max-message-bytes: expected 1024 or more")
         if self.max_message_bytes > 2**31 - 17 * MIB:
@@ -181,6 +196,14 @@ class Settings:
                 raise ConfigError(f"reload-folder: '{folder}' is not a folder")
         if self.batching_parameters_file is not None and not self.enable_batching:
             raise ConfigError("batching-parameters-file: only with --enable-batching")
+
+    def _check_tls(self) -> None:
+        if self.tls_certificate is not None and self.tls_key is None:
+            raise ConfigError("tls-key: expected with --tls-certificate, a file with its key")
+        if self.tls_certificate is None and self.tls_key is not None:
+            raise ConfigError("tls-certificate: expected with --tls-key, a file with the chain")
+        if self.tls_client_ca is not None and self.tls is None:
+            raise ConfigError("tls-client-ca: only with --tls-certificate and --tls-key")
 
     def _check_ports(self) -> None:
         ports = {
@@ -276,12 +299,9 @@ def _pythons(runtimes: object) -> list[str]:
 _KINDS: Mapping[str, type] = {item.name: type(item.default) for item in fields(Settings)}
 _LISTS = ("model_repository", "load_model", "required_model", "runtime_python", "reload_folder")
 _PATHS = (
-    "model_config_file",
-    "model_base_path",
-    "batching_parameters_file",
-    "model_cache",
-    "access_file",
-)
+    "model_config_file", "model_base_path", "batching_parameters_file", "model_cache",
+    "access_file", "tls_certificate", "tls_key", "tls_client_ca",
+)  # fmt: skip
 _WORDS: Mapping[type, str] = {
     str: "a text", int: "a whole number", float: "a number", bool: "true or false",
 }  # fmt: skip

@@ -1,4 +1,5 @@
-"""A frontend inside Envoy: `python -m server.envoy_process SOCKET HOST HTTP_PORT GRPC_PORT AGE`.
+"""A frontend inside Envoy: `python -m server.envoy_process SOCKET HOST HTTP_PORT GRPC_PORT AGE`,
+and for TLS `CERTIFICATE KEY CLIENT_CA` after that, the last "" where clients need none.
 
 Becomes Envoy, which loads Python again by `pyvoy` and in it `server.frontend_envoy`; the process
 stays the same for the gateway that watches it.
@@ -14,11 +15,15 @@ import resource
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
 from server.hosting.envoy_admin import admin_path
-from server.hosting.envoy_config import JsonObject, Listening, bootstrap
+from server.hosting.envoy_config import Listening, bootstrap
+from server.hosting.envoy_tls import JsonObject, secrets_folder
+from server.tls.certificates import load
+from server.tls.files import TlsFileError, TlsFiles
 
 APPLICATION = "server.frontend_envoy:app"
 DOOR = "UNDERWAY_DOOR"
@@ -42,10 +47,18 @@ def missing() -> str | None:
 
 def main() -> None:
     """Become Envoy. Signals are the gateway's business, as in every frontend."""
-    door, host, http_port, grpc_port, age = sys.argv[1:]
+    door, host, http_port, grpc_port, age, *tls = sys.argv[1:]
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     at = Listening(host, int(http_port), int(grpc_port), float(age))
+    if tls:
+        files = TlsFiles(*tls)
+        try:
+            load(files)  # Envoy would listen, and hang up on everybody
+        except TlsFileError as error:
+            sys.exit(str(error))
+        folder = secrets_folder(Path(door))
+        at = replace(at, secrets=folder, ask_clients=bool(files.client_ca))
     become_envoy(APPLICATION, at, admin_path(Path(door)), {DOOR: door})
 
 

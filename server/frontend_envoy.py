@@ -26,6 +26,7 @@ from server.frontends.rest import create_app
 from server.frontends.servicers import all_servicers
 from server.hosting.client import GatewayClient, attach
 from server.hosting.envoy_admin import EnvoyAdmin, admin_path
+from server.hosting.envoy_tls import clear_secrets, secrets_folder
 from server.routing.messages import Welcome
 from server.telemetry.logs import configure_logs
 
@@ -110,6 +111,7 @@ class EnvoyFrontend:
     def _clear_away(self) -> None:
         """Take away the sockets of a gateway that had no time to do it."""
         with contextlib.suppress(OSError):
+            clear_secrets(secrets_folder(self._door_path))
             admin_path(self._door_path).unlink(missing_ok=True)
             self._door_path.unlink(missing_ok=True)
             self._door_path.parent.rmdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,7 @@ from server import envoy_process
 from server.config import ConfigError, FrontendKind, Settings
 from server.frontend_inside import listen
 from server.hosting.door import Door, Session
+from server.hosting.envoy_tls import secrets_folder, tell_of_renewal, write_secrets
 from server.hosting.fleet import FrontendFleet, FrontendStartError
 from server.hosting.inside import CoreInside
 from server.hosting.ports import port_of, reserve
@@ -19,6 +21,7 @@ from server.planes import ControlPlane
 from server.routing.messages import Welcome
 from server.routing.publisher import Publisher
 from server.telemetry.recorder import Recorders
+from server.tls.certificates import Certificates
 
 START_TIMEOUT = 60.0
 OWN_IN_FLIGHT = 4
@@ -36,12 +39,14 @@ class FrontendsOutside:
         publisher: Publisher,
         control: ControlPlane,
         recorders: Recorders,
+        certificates: Certificates | None = None,
     ) -> None:
         if settings.frontend is FrontendKind.ENVOY and (reason := envoy_process.missing()):
             raise ConfigError(f"frontend: envoy cannot be used: {reason}")
         self._settings = settings
         self._count = count
         self._recorders = recorders
+        self._certificates = certificates
         host = settings.host
         self._ports = [
             listen("http-port", settings.http_port, lambda: reserve(host, settings.http_port)),
@@ -69,7 +74,7 @@ class FrontendsOutside:
     async def start(self) -> tuple[int, int]:
         """Return, with the REST and the gRPC port, when all frontends listen. ConfigError."""
         # -P: nothing from the working directory; the path: the same code as this, wherever it lies.
-        command = [sys.executable, "-P", "-m", *self._program(str(self._door.open()))]
+        command = [sys.executable, "-P", "-m", *self._program(self._door.open())]
         environment = {"PYTHONPATH": str(Path(server.__file__).parents[1])}
         self._fleet = FrontendFleet(
             command, environment, self._count, self._settings.silence_timeout,
@@ -81,15 +86,24 @@ class FrontendsOutside:
             raise ConfigError(f"frontends: {error}; the log says more") from None
         return self._http_port, self._grpc_port
 
-    def _program(self, door: str) -> list[str]:
+    def _program(self, door: Path) -> list[str]:
         """The module that a frontend runs, and its arguments."""
         if self._settings.frontend is FrontendKind.PYTHON:
-            return ["server.frontend_process", door]
+            return ["server.frontend_process", str(door)]
         # As a number: what was reserved is what is listened on.
         address = self._ports[0].getsockname()[0]
         ports = [str(self._http_port), str(self._grpc_port)]
         age = str(self._settings.max_connection_age)
-        return ["server.envoy_process", door, address, *ports, age]
+        return ["server.envoy_process", str(door), address, *ports, age, *self._tls_of_envoy(door)]
+
+    def _tls_of_envoy(self, door: Path) -> Sequence[str]:
+        """The further arguments; Envoy is told where the files are, and of renewals."""
+        if self._certificates is None:
+            return ()
+        folder, files = secrets_folder(door), self._certificates.files
+        write_secrets(folder, files)
+        self._certificates.on_renewal(lambda: tell_of_renewal(folder))
+        return files.certificate, files.key, files.client_ca
 
     def stop_admitting(self) -> None:
         """Have all be not ready from here on."""

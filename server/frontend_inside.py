@@ -18,6 +18,7 @@ from server.hosting.inside import CoreInside
 from server.planes import ControlPlane
 from server.routing.messages import Welcome
 from server.routing.publisher import Publisher
+from server.tls.certificates import Certificates
 
 Bound = TypeVar("Bound")
 
@@ -26,7 +27,12 @@ class FrontendInside:
     """REST and gRPC over a table that the publisher fills directly."""
 
     def __init__(
-        self, settings: Settings, welcome: Welcome, publisher: Publisher, control: ControlPlane
+        self,
+        settings: Settings,
+        welcome: Welcome,
+        publisher: Publisher,
+        control: ControlPlane,
+        certificates: Certificates | None = None,
     ) -> None:
         self._settings = settings
         self._listening = False
@@ -38,11 +44,14 @@ class FrontendInside:
         self._rest = listen(
             "http-port", settings.http_port,
             lambda: HttpServer(
-                rest, settings.host, settings.http_port, closing, door=rest.door
+                rest, settings.host, settings.http_port, closing, door=rest.door,
+                tls=certificates.clients if certificates else None,
             ),
         )  # fmt: skip
         servicers = all_servicers(self.data, control, limits)
-        self._grpc = GrpcFrontend(servicers, self.data, limits, self.access, closing=closing)
+        self._grpc = GrpcFrontend(
+            servicers, self.data, limits, self.access, closing=closing, certificates=certificates
+        )
 
     @property
     def are_listening(self) -> bool:

@@ -24,6 +24,8 @@ from server.frontends.rest import create_app
 from server.frontends.servicers import all_servicers
 from server.hosting.client import GatewayClient, attach
 from server.telemetry.logs import configure_logs, use_log_rules
+from server.tls.certificates import open_certificates
+from server.tls.files import TlsFileError
 
 log = structlog.get_logger()
 
@@ -49,11 +51,18 @@ async def _serve(client: GatewayClient) -> None:
     limits = limits_of(welcome)
     closing = Closing(welcome.max_connection_age, welcome.drain_timeout, welcome.linger)
     app = create_app(client.data, client.control, limits, client.access)
-    rest = HttpServer(app, welcome.host, welcome.http_port, closing, door=app.door, reuse_port=True)
+    certificates = open_certificates(welcome.tls, quiet=True)  # the gateway logs
+    rest = HttpServer(
+        app, welcome.host, welcome.http_port, closing, door=app.door, reuse_port=True,
+        tls=certificates.clients if certificates else None,
+    )  # fmt: skip
     servicers = all_servicers(client.data, client.control, limits)
     grpc = GrpcFrontend(
-        servicers, client.data, limits, client.access, closing=closing, reuse_port=True
-    )
+        servicers, client.data, limits, client.access, closing=closing, reuse_port=True,
+        certificates=certificates,
+    )  # fmt: skip
+    if certificates is not None:
+        certificates.start()
     await rest.start()
     await grpc.start(welcome.host, welcome.grpc_port)
     gc.collect()
@@ -85,6 +94,9 @@ def main() -> None:
         uvloop.run(run(sys.argv[1]))
     except OSError as error:
         sys.exit(f"no gateway: {error}")
+    except TlsFileError as error:
+        log.error("the certificate cannot be used", reason=str(error))
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import structlog
 from starlette.types import ASGIApp
 
 from server.access.access import Access
-from server.access.file import AccessFileError, read_access_file
+from server.access.file import AccessFileError, read_access_file, rules_in
 from server.access.rules import Rules
 from server.access.watch import AccessWatch
 from server.admission import AdmissionBounds
@@ -50,6 +50,8 @@ from server.telemetry.lag import LagMeter
 from server.telemetry.log_settings import rules_of
 from server.telemetry.logs import use_log_rules
 from server.telemetry.recorder import Recorders
+from server.tls.certificates import Certificates, open_certificates
+from server.tls.files import TlsFileError
 from server.workers.pool import PoolLimits, WorkerPool
 from server.workers.supervision import HeartbeatLimits
 from server.workers.zygote import Zygotes
@@ -108,9 +110,12 @@ class Gateway:
     def __init__(self, settings: Settings, zygotes: Zygotes) -> None:
         """Raises ConfigError. `zygotes` are owned here from now on."""
         self._settings = settings
+        self._certificates = _certificates(settings)
         bounds = _bounds(settings)
         observation = Observation(bounds, settings.max_in_flight, settings.metrics_compat)
         recorders, meter = observation.recorders, observation.meter
+        if (certificates := self._certificates) is not None:
+            observation.watch_certificate(lambda: certificates.current.facts.expires_at)
         self._publisher = Publisher(recorders.add)
         self._lag = LagMeter(recorders.late)
         served = served_set(settings)
@@ -162,7 +167,9 @@ class Gateway:
             ProfileTaker(self._manager.find, pool_limits.max_message_bytes), replacing,
         )  # fmt: skip
         self._access_watch = _follow_access(settings.access_file, self._publisher)
-        self._frontends = _make_frontends(settings, self._publisher, control, recorders)
+        self._frontends = _make_frontends(
+            settings, self._publisher, control, recorders, self._certificates
+        )
         self._probes = GatewayProbes(
             self._manager.models,
             settings.required_models,
@@ -174,7 +181,8 @@ class Gateway:
         self._metrics = listen(
             "metrics-port", settings.metrics_port,
             lambda: HttpServer(
-                operators, settings.host, settings.metrics_port, Closing(grace=1.0)
+                operators, settings.host, settings.metrics_port, Closing(grace=1.0),
+                tls=self._certificates.operators if self._certificates else None,
             ),
         )  # fmt: skip
 
@@ -182,6 +190,8 @@ class Gateway:
         """Listen, and begin to load what the repositories hold."""
         self._loop_watch.start()
         self._lag.start()
+        if self._certificates is not None:
+            self._certificates.start()
         if self._access_watch is not None:
             self._access_watch.start()
         await self._metrics.start()
@@ -211,7 +221,8 @@ class Gateway:
         http_port, grpc_port = await self._frontends.start()
         addresses = Addresses(self._settings.host, http_port, grpc_port, self._metrics.port)
         log.info("listening", host=addresses.host, rest=addresses.http_port, grpc=grpc_port,
-                 metrics=addresses.metrics_port)  # fmt: skip
+                 metrics=addresses.metrics_port,
+                 **({"tls": True} if self._certificates is not None else {}))  # fmt: skip
         return addresses
 
     def stop_admitting(self) -> bool:
@@ -225,6 +236,8 @@ class Gateway:
         """Not ready; finish what is in flight; end the workers."""
         self.stop_admitting()
         await self._following.stop()
+        if self._certificates is not None:
+            self._certificates.stop()
         await self._frontends.stop()
         await self._manager.stop()
         await self._zygotes.stop()
@@ -253,15 +266,16 @@ def _follow_access(path: Path | None, publisher: Publisher) -> AccessWatch | Non
     if path is None:
         return None
     try:
-        rules = read_access_file(path)
+        content = read_access_file(path)
+        rules = rules_in(content)
     except AccessFileError as error:
         raise ConfigError(f"access-file: {error}") from None
 
     def tell(rules: Rules) -> None:
-        publisher.observe(AccessIs(rules))
+        publisher.switch(AccessIs(rules))
 
     tell(rules)
-    return AccessWatch(path, rules, tell)
+    return AccessWatch(path, content, tell)
 
 
 def _bounds(settings: Settings) -> AdmissionBounds:
@@ -269,6 +283,14 @@ def _bounds(settings: Settings) -> AdmissionBounds:
         settings.max_in_flight_rows, settings.max_in_flight_bytes,
         settings.max_model_in_flight_rows, settings.max_model_in_flight_bytes,
     )  # fmt: skip
+
+
+def _certificates(settings: Settings) -> Certificates | None:
+    """What the server's own TLS is said with. Raises ConfigError."""
+    try:
+        return open_certificates(settings.tls)
+    except TlsFileError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _operators_app(
@@ -285,7 +307,11 @@ def _operators_app(
 
 
 def _make_frontends(
-    settings: Settings, publisher: Publisher, control: ServingControlPlane, recorders: Recorders
+    settings: Settings,
+    publisher: Publisher,
+    control: ServingControlPlane,
+    recorders: Recorders,
+    certificates: Certificates | None,
 ) -> Frontends:
     """One frontend in Python lives in this process; others each have their own."""
     count = settings.frontends or frontends_for(available_cpus())
@@ -311,8 +337,9 @@ def _make_frontends(
         frontends=count,
         tracing=settings.tracing,
         access_log_rate=settings.access_log_rate,
+        tls=settings.tls,
         guarded=settings.access_file is not None,
     )
     if count == 1 and settings.frontend is FrontendKind.PYTHON:
-        return FrontendInside(settings, welcome, publisher, control)
-    return FrontendsOutside(settings, count, welcome, publisher, control, recorders)
+        return FrontendInside(settings, welcome, publisher, control, certificates)
+    return FrontendsOutside(settings, count, welcome, publisher, control, recorders, certificates)

@@ -17,7 +17,7 @@ from server.telemetry.trace_settings import TraceBook
 class Telling(Protocol):
     """What is needed of the publisher."""
 
-    def observe(self, message: TraceIs | LogIs) -> None:
+    def switch(self, message: TraceIs | LogIs) -> None:
         """Tell every frontend, in place of what was told of the same."""
 
     async def gather(self) -> None:
@@ -41,13 +41,13 @@ class Switches:
         self._log_so = log_so
         self._traces = TraceBook(exporting=tracing)
         self._start = self._logs = logs
-        telling.observe(TraceIs(self._traces.rules()))
+        telling.switch(TraceIs(self._traces.rules()))
 
     async def trace(self, model: str, changes: Changes) -> dict[str, Setting]:
         """The trace settings of `model`, or of the server where it is "", after `changes`."""
         if changes:
             self._traces.change(model, changes)
-            self._telling.observe(TraceIs(self._traces.rules()))
+            self._telling.switch(TraceIs(self._traces.rules()))
             await self._telling.gather()
         return self._traces.settings(model)
 
@@ -56,6 +56,6 @@ class Switches:
         if changes:
             self._logs = changed(self._logs, self._start, changes)
             self._log_so(self._logs)
-            self._telling.observe(LogIs(self._logs))
+            self._telling.switch(LogIs(self._logs))
             await self._telling.gather()
         return log_settings(self._logs)

@@ -9,11 +9,12 @@ import structlog
 
 from runtimes.contract.codes import Code
 from server.access.credentials import credentials
-from server.access.rules import Needs, Rules, admit
+from server.access.rules import Needs, Rules, admit, is_open
 from server.errors import ServingError, Unauthenticated
+from server.repository.names import shown
 
 _LOG_EVERY = 1.0
-"""Seconds between lines of the log: whoever guesses tokens must not fill it."""
+"""Seconds between lines of the log of one door: whoever guesses tokens must not fill it."""
 
 _BEARER = 'Bearer realm="underway"'
 _BASIC = 'Basic realm="underway", charset="UTF-8"'
@@ -31,37 +32,67 @@ class Access:
     def __init__(self, rules: Rules | None, count: Count) -> None:
         self.rules = rules
         self._count = count
-        self._silent_until = 0.0
-        self._unsaid = 0
+        self._silences: dict[str, _Silence] = {}
 
     def follow(self, rules: Rules) -> None:
         """Go by other rules from here on."""
         self.rules = rules
 
-    def check(self, door: str, needs: Needs, header: str, *, basic: bool = False) -> None:
+    def admits(self, needs: Needs, header: str) -> bool:
+        """Whether `check` would return; nothing is counted or said."""
+        try:
+            self._admit(needs, header, basic=False)
+        except ServingError:
+            return False
+        return True
+
+    def check(
+        self,
+        door: str,
+        call: str,
+        needs: Needs,
+        header: str,
+        *,
+        peer: str = "",
+        basic: bool = False,
+    ) -> None:
         """Return where the caller who sent `header` as its Authorization may do what needs one of
-        `needs`; with `basic` it may be a browser.
+        `needs`; with `basic` it may be a browser. `call` and `peer` are for the log.
 
         Raises Unauthenticated or PermissionDenied, counted and now and then logged.
         """
-        if self.rules is None or not needs:
-            return
         try:
-            admit(self.rules, needs, credentials(header, basic=basic))
+            self._admit(needs, header, basic=basic)
         except ServingError as error:
             if isinstance(error, Unauthenticated):
                 error.told = {"www-authenticate": _BASIC if basic else _BEARER}
             self._count(door, error.code)
-            self._say(door, error)
+            self._say(door, call, peer, error)
             raise
 
-    def _say(self, door: str, error: ServingError) -> None:
+    def _admit(self, needs: Needs, header: str, *, basic: bool) -> None:
+        if self.rules is not None and not is_open(self.rules, needs):
+            admit(self.rules, needs, credentials(header, basic=basic))
+
+    def _say(self, door: str, call: str, peer: str, error: ServingError) -> None:
+        silence = self._silences.setdefault(door, _Silence())
         now = time.monotonic()
-        if now < self._silent_until:
-            self._unsaid += 1
+        if now < silence.until:
+            silence.unsaid += 1
             return
-        log.warning("refused", door=door, reason=error.message, others=self._unsaid)
-        self._silent_until, self._unsaid = now + _LOG_EVERY, 0
+        log.warning("refused", door=door, call=shown(call), peer=peer, reason=error.message,
+                    others=silence.unsaid)  # fmt: skip
+        silence.until, silence.unsaid = now + _LOG_EVERY, 0
+
+
+class _Silence:
+    """Until when nothing more is said of a door, and how often it was not."""
+
+    __slots__ = ("unsaid", "until")
+
+    def __init__(self) -> None:
+        self.unsaid = 0
+        self.until = 0.0
 
 
 def open_to_all() -> Access:

@@ -9,7 +9,9 @@ tokens:
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from pathlib import Path
 
 from server.access.rules import Holder, Right, Rules
@@ -17,7 +19,7 @@ from server.repository.names import shown
 from server.repository.plain_yaml import PlainYamlError, load
 
 MAX_BYTES = 2**20
-MAX_TOKENS = 10_000
+MAX_TOKENS = 5_000
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 NAME_RULE = "1 to 64 letters, digits, dots, hyphens and underscores"
@@ -28,25 +30,33 @@ class AccessFileError(Exception):
     """The file is wrong; the text says where, and what is expected."""
 
 
-def read_access_file(path: Path) -> Rules:
-    """The rules in it. Raises AccessFileError."""
+def read_access_file(path: Path) -> bytes:
+    """What is in it, for `rules_in`. Raises AccessFileError."""
     try:
-        with path.open("rb") as file:
+        # Without waiting: a pipe would keep whoever reads it for ever.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise AccessFileError(f"'{path}' is no file")
             content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise AccessFileError(f"'{path}' is over {MAX_BYTES} bytes")
-        document = load(content.decode())
     except OSError as error:
         raise AccessFileError(f"'{path}' cannot be read: {error.strerror}") from None
+    if len(content) > MAX_BYTES:
+        raise AccessFileError(f"'{path}' is over {MAX_BYTES} bytes")
+    return content
+
+
+def rules_in(content: bytes) -> Rules:
+    """The rules that the content of a file means. Raises AccessFileError."""
+    try:
+        return rules_of(load(content.decode()))
     except UnicodeDecodeError:
-        raise AccessFileError(f"'{path}' is not UTF-8") from None
+        raise AccessFileError("expected UTF-8") from None
     except PlainYamlError as error:
-        raise AccessFileError(f"'{path}' is not plain YAML: {error}") from None
-    return rules_of(document)
+        raise AccessFileError(f"not plain YAML: {error}") from None
 
 
 def rules_of(document: object) -> Rules:
-    """The rules that a file's content means. Raises AccessFileError."""
+    """The rules that a document means. Raises AccessFileError."""
     if not isinstance(document, dict):
         raise AccessFileError("expected `tokens:` and, where needed, `anonymous:`")
     _no_others(document, ("anonymous", "tokens"), "")

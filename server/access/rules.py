@@ -16,7 +16,7 @@ class Right(StrEnum):
 
     INFER: ask models, and see what is served. CONTROL: load and unload, replace the model config,
     change what is traced and logged. METRICS: the pages of metrics. OPERATE: all that the
-    operators' port has.
+    operators' port has, whose console can do what the others are good for.
     """
 
     INFER = "infer"
@@ -56,28 +56,33 @@ def digest_of(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+def is_open(rules: Rules, needs: Needs) -> bool:
+    """True for calls that everybody may make, whatever they show."""
+    return not needs or not needs.isdisjoint(rules.anonymous)
+
+
 def admit(rules: Rules, needs: Needs, shown: Credentials | None) -> None:
     """Return where a call that needs one of `needs` is let in.
 
     Raises Unauthenticated for a caller that is not known, PermissionDenied for one who may not.
     What is looked up is a digest, so the time that this takes tells nothing of the tokens.
     """
-    if not needs or not needs.isdisjoint(rules.anonymous):
+    if is_open(rules, needs):
         return
     if shown is None:
         raise Unauthenticated(
-            "this server answers those who show a token: expected 'Authorization: Bearer TOKEN', "
-            f"of a token that may {_words(needs)}"
+            "this server answers those who show a token: expected 'Authorization: Bearer TOKEN' "
+            f"with the right {_words(needs)}"
         )
     holder = rules.holders.get(digest_of(shown.token))
     if holder is None or shown.name not in ("", holder.name):
         raise Unauthenticated("the token is not known here; ask whoever runs this server for one")
     if needs.isdisjoint(holder.may):
         raise PermissionDenied(
-            f"the token '{holder.name}' may {_words(holder.may) or 'nothing'}; this call is for "
-            f"those that may {_words(needs)}"
+            f"this call takes the right {_words(needs)}; the token '{holder.name}' has "
+            f"{_words(holder.may, ' and ') or 'none'}"
         )
 
 
-def _words(rights: frozenset[Right]) -> str:
-    return " or ".join(right for right in Right if right in rights)
+def _words(rights: frozenset[Right], between: str = " or ") -> str:
+    return between.join(right for right in Right if right in rights)

@@ -10,30 +10,40 @@ from pathlib import Path
 
 import structlog
 
-from server.access.file import AccessFileError, read_access_file
+from server.access.file import AccessFileError, read_access_file, rules_in
 from server.access.rules import Rules
 from server.repository.background import in_background
 
 log = structlog.get_logger()
 
 INTERVAL = 2.0
+PATIENCE = 10.0
+"""Seconds that a look may take before the log says that it does."""
 
 
 class AccessWatch:
     """Reads `path` every `interval` seconds and hands rules that are new to `tell`.
 
-    A file that is gone or wrong changes nothing, and is logged once for as long as its reason stays
-    the same. `rules` are those that hold at the start.
+    A file that is wrong, gone or cannot be read in time changes nothing, and is logged once for as
+    long as its reason stays the same.
     """
 
     def __init__(
-        self, path: Path, rules: Rules, tell: Callable[[Rules], None], interval: float = INTERVAL
+        self,
+        path: Path,
+        content: bytes,
+        tell: Callable[[Rules], None],
+        interval: float = INTERVAL,
+        patience: float = PATIENCE,
     ) -> None:
+        """`content` is what the file held when it was read last, and `tell` was told."""
         self._path = path
-        self._rules = rules
+        self._content = content
         self._tell = tell
         self._interval = interval
+        self._patience = patience
         self._trouble = ""
+        self._reading: asyncio.Task[bytes] | None = None
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -42,28 +52,49 @@ class AccessWatch:
 
     async def stop(self) -> None:
         """Look no more."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        for task in (self._task, self._reading):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, AccessFileError):
+                    await task
 
     async def look(self) -> None:
         """Look once, now."""
         try:
-            rules = await in_background(partial(read_access_file, self._path), "access-file")
+            content = await self._read()
+            if content != self._content:
+                rules = rules_in(content)
+                self._tell(rules)
+                self._content = content
+                log.info("access changed", tokens=len(rules.holders),
+                         anonymous=sorted(rules.anonymous))  # fmt: skip
         except AccessFileError as error:
-            if str(error) != self._trouble:
-                self._trouble = str(error)
-                log.error("the access file cannot be used; what it said last holds",
-                          reason=self._trouble)  # fmt: skip
-            return
-        self._trouble = ""
-        if rules != self._rules:
-            self._rules = rules
-            self._tell(rules)
-            log.info("access changed", tokens=len(rules.holders), anonymous=sorted(rules.anonymous))
+            self._complain(str(error))
+        except TimeoutError:
+            self._complain(f"it could not be read within {self._patience:g} s")
+        else:
+            self._trouble = ""
+
+    async def _read(self) -> bytes:
+        # One at a time: a file server that is dead holds one thread, and not one more each look.
+        if self._reading is None:
+            read = partial(read_access_file, self._path)
+            self._reading = asyncio.create_task(in_background(read, "access-file"))
+        await asyncio.wait((self._reading,), timeout=self._patience)
+        if not self._reading.done():
+            raise TimeoutError
+        done, self._reading = self._reading, None
+        return done.result()
+
+    def _complain(self, reason: str) -> None:
+        if reason != self._trouble:
+            self._trouble = reason
+            log.error("the access file cannot be used; what it said last holds", reason=reason)
 
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(self._interval)
-            await self.look()
+            try:
+                await self.look()
+            except Exception:  # whatever it was, tokens are still to be taken back
+                log.exception("unexpected error", file="access")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from server.access.file import AccessFileError, read_access_file
+from server.access.file import AccessFileError, read_access_file, rules_in
 from server.doctor.finding import Finding, Grade
 from server.frontends.operator_guard import is_local
 
@@ -18,7 +18,7 @@ def check_access(path: Path | None, host: str) -> Finding:
         text = f"everybody {who} may do everything; --access-file gives rights to tokens"
         return Finding(AREA, "access-file", Grade.OK, text)
     try:
-        rules = read_access_file(path)
+        rules = rules_in(read_access_file(path))
     except AccessFileError as error:
         return Finding(
             AREA, "access-file", Grade.PROBLEM, str(error), "docs/access.md has the form"

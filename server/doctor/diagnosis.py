@@ -35,6 +35,10 @@ def diagnose(settings: Settings, *, verify: bool, all_runtimes: bool) -> list[Fi
     machine = read_machine()
     findings = [*check_machine(machine), *check_frontend(settings.frontend), *_ports(settings)]
     findings.append(check_access(settings.access_file, settings.host))
+    if settings.tls is not None:
+        from server.doctor.certificate import check_certificate
+
+        findings += check_certificate(settings.tls, time.time())
     health = _repositories(settings, verify=verify)
     findings += health.findings
     findings += check_room(health.served, machine.memory_free)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -18,6 +18,13 @@ NeedsOf = Callable[[str, str], Needs]
 _NAME = b"authorization"
 
 
+def authorization(fields: Iterable[tuple[bytes, bytes]]) -> str:
+    """What the head `fields` show, "" for nothing. One that is given twice is told as HTTP joins
+    them (RFC 9110, section 5.3), which is no token: nobody has to guess which one counts.
+    """
+    return b", ".join([value for name, value in fields if name == _NAME]).decode("latin-1")
+
+
 class Gate:
     """In front of one port's application. `basic` where people come with browsers."""
 
@@ -31,11 +38,13 @@ class Gate:
         """What answers the request of `scope`, None where it is let in."""
         if self._access.rules is None or scope["type"] != "http":
             return None
-        needs = self._needs(scope["method"], scope["path"])
-        # Of a header given twice the first counts, as everywhere.
-        shown = next((value for name, value in scope["headers"] if name == _NAME), b"")
+        method, path, client = scope["method"], scope["path"], scope.get("client")
         try:
-            self._access.check(self._door, needs, shown.decode("latin-1"), basic=self._basic)
+            self._access.check(
+                self._door, f"{method} {path}", self._needs(method, path),
+                authorization(scope["headers"]), peer=client[0] if client else "",
+                basic=self._basic,
+            )  # fmt: skip
         except ServingError as error:
             return serving_error_response(error)
         return None

@@ -12,10 +12,13 @@ from server.access.access import Access
 from server.frontends.calls import Servicer, service_names
 from server.frontends.closing import Closing
 from server.frontends.grpc_carrier import GrpcCarrier
+from server.frontends.grpc_gate import GrpcGate
+from server.frontends.grpc_tls import credentials
 from server.frontends.health import HealthServicer
 from server.frontends.limits import FrontendLimits
 from server.frontends.reflection import ReflectionServicer
 from server.planes import DataPlane
+from server.tls.certificates import HANDSHAKE_TIMEOUT, Certificates
 
 # gRPC answers a message over its own limit before any of our code runs and cannot name the
 # setting. Its limit is therefore this much above ours, and what lies between is refused by us.
@@ -36,10 +39,12 @@ class GrpcFrontend:
         *,
         closing: Closing = Closing(),  # noqa: B008  # frozen
         reuse_port: bool = False,
+        certificates: Certificates | None = None,
     ) -> None:
         """Answers those whom `access` lets in."""
         self._access = access
         self._closing = closing
+        self._certificates = certificates
         self._health = HealthServicer(data, service_names(servicers))
         known = [*servicers, self._health]
         self._servicers = [*known, ReflectionServicer(service_names(known))]
@@ -53,13 +58,16 @@ class GrpcFrontend:
 
         Several processes may share a port only with `reuse_port`.
         """
-        server = create_server(
-            self._servicers, self._limits, self._stopping, self._access,
-            [*_age(self._closing), ("grpc.so_reuseport", int(self._reuse_port))],
-        )  # fmt: skip
+        options = [*_age(self._closing), ("grpc.so_reuseport", int(self._reuse_port))]
+        if self._certificates is not None:
+            options.append(("grpc.server_handshake_timeout_ms", round(HANDSHAKE_TIMEOUT * 1000)))
+        server = create_server(self._servicers, self._limits, self._stopping, self._access, options)
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         try:
-            bound = server.add_insecure_port(address)
+            if self._certificates is None:
+                bound = server.add_insecure_port(address)
+            else:
+                bound = server.add_secure_port(address, credentials(self._certificates))
         except RuntimeError:
             raise OSError(f"cannot listen for gRPC on {address}; is the port taken?") from None
         await server.start()
@@ -89,6 +97,8 @@ def create_server(
     added to those that always hold."""
     hard_limit = min(limits.max_message_bytes + _SLACK_BYTES, _MAX_INT32)
     server = grpc.aio.server(
+        # Without rules there is none, not even one that lets everybody in: it would cost each call.
+        interceptors=(GrpcGate(access),) if access.rules is not None else (),
         options=[
             # Also holds for a compressed message once it is unpacked.
             ("grpc.max_receive_message_length", hard_limit),
@@ -102,9 +112,9 @@ def create_server(
             ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
             ("grpc.http2.max_ping_strikes", 2),
             *options,
-        ]
+        ],
     )
-    carrier = GrpcCarrier(access, limits.max_message_bytes, stopping)
+    carrier = GrpcCarrier(limits.max_message_bytes, stopping)
     for service, methods in _methods(servicers, carrier).items():
         handler = grpc.method_handlers_generic_handler(service, methods)
         server.add_generic_rpc_handlers((handler,))

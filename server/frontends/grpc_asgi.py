@@ -31,6 +31,7 @@ from server.frontends.calls import (
 )
 from server.frontends.calls_edge import until_set
 from server.frontends.disconnect import CancelWhenGone
+from server.frontends.gate import authorization
 from server.frontends.grpc_frames import (
     ACCEPTED,
     Frame,
@@ -41,7 +42,7 @@ from server.frontends.grpc_frames import (
 )
 from server.frontends.grpc_head import CONTENT_TYPE, CallHead, RawHeaders
 from server.frontends.grpc_incoming import Incoming
-from server.frontends.grpc_rights import AUTHORIZATION, PROTOCOL, method_needs
+from server.frontends.grpc_rights import PROTOCOL, method_needs
 from server.frontends.grpc_status import status_fields
 from server.frontends.limits import FrontendLimits, answer_too_large_message
 from server.frontends.polled import PolledReceive
@@ -100,10 +101,13 @@ class GrpcAsgi:
         await send(_with_trailing(trailing) if trailing else _OK)
         return None
 
-    def _admit(self, path: str, headers: RawHeaders) -> None:
+    def _admit(self, scope: Scope) -> None:
         if self._access.rules is not None:
-            shown = headers.get(AUTHORIZATION.encode(), b"").decode("latin-1")
-            self._access.check(PROTOCOL, method_needs(path), shown)
+            path, client = scope["path"], scope.get("client")
+            self._access.check(
+                PROTOCOL, path, method_needs(path), authorization(scope["headers"]),
+                peer=client[0] if client else "",
+            )  # fmt: skip
 
     # ---- one message each way ------------------------------------------------------------------
 
@@ -111,7 +115,7 @@ class GrpcAsgi:
         self, scope: Scope, headers: RawHeaders, receive: Receive
     ) -> tuple[bytes, Mapping[str, str]]:
         """The answer, and what goes behind it."""
-        self._admit(scope["path"], headers)
+        self._admit(scope)
         handler = self._unary.get(scope["path"])
         if handler is None:
             raise Unsupported(f"unknown method {scope['path'][:200]}")
@@ -154,7 +158,7 @@ class GrpcAsgi:
     ) -> None:  # fmt: skip
         answering = _Answering(send)
         try:
-            self._admit(scope["path"], headers)
+            self._admit(scope)
             call = CallHead(scope, headers)
             incoming = Incoming(PolledReceive(receive), call.encoding, self._max_bytes)
             with CancelWhenGone(incoming.until_gone, 0.0):

@@ -11,12 +11,9 @@ import grpc
 import grpc.aio
 
 from runtimes.contract.codes import Code
-from server.access.access import Access
-from server.access.rules import Needs
 from server.errors import ServingError, TooLarge
 from server.frontends.calls import CallContext, StreamHandler, UnaryHandler, as_serving_error
 from server.frontends.calls_edge import LazyMetadata, deadline_in, until_set
-from server.frontends.grpc_rights import AUTHORIZATION, PROTOCOL, method_needs
 from server.frontends.grpc_status import PUSHBACK, STATUS_NUMBER, details, pushback_ms
 from server.frontends.limits import answer_too_large_message, too_large_message
 
@@ -29,42 +26,35 @@ _Context = grpc.aio.ServicerContext[bytes, bytes]
 
 
 class GrpcCarrier:
-    """Turns handlers of bytes into grpc.aio method handlers, for those whom `access` lets in;
-    setting `stopping` ends streams.
-    """
+    """Turns handlers of bytes into grpc.aio method handlers; setting `stopping` ends streams."""
 
-    def __init__(self, access: Access, max_message_bytes: int, stopping: asyncio.Event) -> None:
-        self._access = access
+    def __init__(self, max_message_bytes: int, stopping: asyncio.Event) -> None:
         self._max_message_bytes = max_message_bytes
         self._stopping = stopping
 
     def unary(self, path: str, handler: UnaryHandler) -> grpc.RpcMethodHandler[bytes, bytes]:
         """One message each way."""
-        needs = method_needs(path)
 
         async def handle(payload: bytes, context: _Context) -> bytes:
             call = _call_context(context)
             try:
-                self._admit(needs, call)
                 self._check_request(payload)
                 reply = await handler(payload, call)
                 self._check_reply(reply)
                 if call.trailing:
                     context.set_trailing_metadata(tuple(call.trailing.items()))
             except Exception as error:
-                await _abort(context, as_serving_error(error, path))
+                await abort(context, as_serving_error(error, path))
             return reply
 
         return grpc.unary_unary_rpc_method_handler(handle)
 
     def stream(self, path: str, handler: StreamHandler) -> grpc.RpcMethodHandler[bytes, bytes]:
         """Any number of messages each way."""
-        needs = method_needs(path)
 
         async def handle(messages: AsyncIterator[bytes], context: _Context) -> None:
             call = _call_context(context)
             try:
-                self._admit(needs, call)
                 async with (
                     aclosing(until_set(self._stopping, messages)) as received,
                     aclosing(self._checked(received)) as checked,
@@ -76,13 +66,9 @@ class GrpcCarrier:
                 if call.trailing:
                     context.set_trailing_metadata(tuple(call.trailing.items()))
             except Exception as error:
-                await _abort(context, as_serving_error(error, path))
+                await abort(context, as_serving_error(error, path))
 
         return grpc.stream_stream_rpc_method_handler(handle)
-
-    def _admit(self, needs: Needs, call: CallContext) -> None:
-        if self._access.rules is not None:
-            self._access.check(PROTOCOL, needs, call.metadata.get(AUTHORIZATION, ""))
 
     async def _checked(self, messages: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
         async for message in messages:
@@ -103,7 +89,8 @@ def _call_context(context: _Context) -> CallContext:
     return CallContext(metadata, deadline_in(context.time_remaining()))
 
 
-async def _abort(context: _Context, error: ServingError) -> NoReturn:
+async def abort(context: _Context, error: ServingError) -> NoReturn:
+    """End a call with `error`."""
     trailing = tuple(error.told.items())
     if (pushback := pushback_ms(error)) is not None:
         trailing += ((PUSHBACK, pushback),)

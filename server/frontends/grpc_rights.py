@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from server.access.rules import OPEN, Needs
 from server.frontends.rest_rights import CONTROL, INFER
 
-AUTHORIZATION, PROTOCOL = "authorization", "grpc"
+PROTOCOL = "grpc"
 
 _OIP, _TFS = "/inference.GRPCInferenceService/", "/tensorflow.serving."
 
@@ -17,6 +17,9 @@ _NEEDS: Mapping[str, Needs] = {
         for method in (
             "ServerMetadata", "ModelReady", "ModelMetadata", "ModelConfig", "ModelStatistics",
             "ModelInfer", "ModelStreamInfer", "RepositoryIndex",
+            # None of these is offered, so nothing is changed; clients unregister to be tidy.
+            *(f"{kind}SharedMemory{what}" for kind in ("System", "Cuda")
+              for what in ("Status", "Register", "Unregister")),
         )
     },
     **{
@@ -31,6 +34,11 @@ _NEEDS: Mapping[str, Needs] = {
     "/grpc.health.v1.Health/Check": OPEN,
     "/grpc.health.v1.Health/Watch": OPEN,
 }  # fmt: skip
+
+
+def authorization(metadata: Iterable[tuple[str, str | bytes]]) -> str:
+    """What a call's metadata shows, "" for nothing; see gate.authorization."""
+    return ", ".join([str(value) for key, value in metadata if key == "authorization"])
 
 
 def method_needs(path: str) -> Needs:

@@ -138,6 +138,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.url, self.expect_100_continue = url, expects
         self.headers += headers
         super().on_headers_complete()
+        self.headers = []  # trailers come by the same way, and are no part of the head
 
     def on_body(self, body: bytes) -> None:
         """Some of the body is there."""
@@ -220,6 +221,8 @@ class BoundedProtocol(HttpToolsProtocol):
             return None
         answering = self.door.whole(self.url)
         if answering is None or parser.get_http_version() != "1.1":
+            return None
+        if not self.door.admits(self.headers):
             return None
         # Of a header given twice the first counts, as with the framework.
         headers = dict(reversed(self.headers))

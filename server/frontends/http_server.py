@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp
 from server.frontends.closing import Closing
 from server.frontends.http_protocol import BoundedProtocol
 from server.frontends.whole_request import WholeDoor
+from server.tls.certificates import HANDSHAKE_TIMEOUT
 
 KEEP_ALIVE_S = 75
 """How long a connection may lie idle: longer than the 60 s after which most proxies and client
@@ -21,8 +23,35 @@ pools drop theirs, so that none of them sends into a connection that is just bei
 """
 
 
+_FAREWELL_TIMEOUT = 300.0
+"""Seconds that a closed connection over TLS has for what is still to be sent; a slow client may
+have a large answer to take.
+"""
+
+
 class _Server(uvicorn.Server):
     """uvicorn without its signal handlers: the gateway decides when each part stops."""
+
+    def __init__(self, config: uvicorn.Config, tls: ssl.SSLContext | None) -> None:
+        super().__init__(config)
+        self._tls = tls
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen on `sockets`; as uvicorn's, which has no bounds for TLS."""
+        bounds = (HANDSHAKE_TIMEOUT, _FAREWELL_TIMEOUT) if self._tls else (None, None)
+        loop = asyncio.get_running_loop()
+        self.servers = [
+            await loop.create_server(
+                self._connection, sock=sock, backlog=self.config.backlog, ssl=self._tls,
+                ssl_handshake_timeout=bounds[0], ssl_shutdown_timeout=bounds[1],
+            )
+            for sock in sockets or ()
+        ]  # fmt: skip
+        self.started = True
+
+    def _connection(self) -> asyncio.Protocol:
+        make = cast(type[BoundedProtocol], self.config.http_protocol_class)
+        return make(self.config, self.server_state, {})
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -42,9 +71,11 @@ class HttpServer:
         *,
         door: WholeDoor | None = None,
         reuse_port: bool = False,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """Bind to `port`; several processes may share it only with `reuse_port`. OSError when it
-        is taken. `door` takes small requests past the framework and the server.
+        is taken. `door` takes small requests past the framework and the server. With `tls`
+        nothing else is spoken there.
         """
         self._socket = _bind(host, port, reuse_port)
         self._server = _Server(
@@ -60,7 +91,8 @@ class HttpServer:
                 proxy_headers=False,
                 timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=max(1, round(closing.grace)),
-            )
+            ),
+            tls,
         )
         self._task: asyncio.Task[None] | None = None
 

@@ -20,7 +20,10 @@ _SEEN = re.compile(rf"/v2|/v2/models/stats|{_MODEL}(?:/ready|/stats|/config)?|/d
 """What may be read by those who may infer."""
 
 _ASKED = re.compile(rf"{_MODEL}/infer|/v2/repository/index")
-"""What is sent to them."""
+"""What may be sent by them."""
+
+_SHARED_MEMORY = re.compile(r"/v2/(?:system|cuda)sharedmemory/.*")
+"""None is offered, so that nothing is changed; clients unregister to be tidy."""
 
 _TF_SERVING = "/v1/"
 _TF_SERVING_METRICS = "/monitoring/prometheus/metrics"
@@ -35,8 +38,10 @@ def clients_needs(method: str, path: str) -> Needs:
         return METRICS
     if path[: len(_TF_SERVING)].lower() == _TF_SERVING:
         return INFER
-    known = _SEEN if reads else _ASKED
-    return INFER if (reads or method == "POST") and known.fullmatch(path) else CONTROL
+    if not reads and method != "POST":
+        return CONTROL
+    known = (_SEEN if reads else _ASKED).fullmatch(path) or _SHARED_MEMORY.fullmatch(path)
+    return INFER if known else CONTROL
 
 
 def operators_needs(method: str, path: str) -> Needs:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from http import HTTPStatus
 from typing import Protocol
 
@@ -44,6 +44,11 @@ class WholeDoor(Protocol):
 
     def whole(self, url: bytes) -> WholeAnswering | None:
         """Who answers a POST to `url`, the target as the client wrote it; None for nobody here."""
+
+    def admits(self, fields: Iterable[tuple[bytes, bytes]]) -> bool:
+        """Whether a request with the header `fields` may be let in; any other is refused the other
+        way, before its body is read.
+        """
 
 
 class Connection(Protocol):

@@ -5,11 +5,11 @@ The fields are those of Envoy's v3 API (`config.bootstrap.v3.Bootstrap` and what
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-JsonObject = Mapping[str, object]
+from server.hosting.envoy_tls import JsonObject, speaking_tls
 
 STAT_PREFIX = "clients"
 """Under this name Envoy counts what clients do."""
@@ -49,13 +49,16 @@ _TYPES = "type.googleapis.com/envoy."
 @dataclass(frozen=True, slots=True)
 class Listening:
     """Where to listen, and for how many seconds to keep a connection, a tenth more or less; 0 is
-    for ever. `host` is a numerical address.
+    for ever. `host` is a numerical address. With `secrets`, as `envoy_tls` writes them, TLS is
+    spoken there, and clients are asked for a certificate where `ask_clients` says so.
     """
 
     host: str
     http_port: int
     grpc_port: int
     max_connection_age: float = 0.0
+    secrets: Path | None = None
+    ask_clients: bool = False
 
 
 def bootstrap(
@@ -63,6 +66,8 @@ def bootstrap(
 ) -> JsonObject:
     """All of it; `application` are the HTTP filters that answer."""
     return {
+        # Asked for where a certificate is told of in a file, and used for nothing.
+        "node": {"id": "underway", "cluster": "underway"},
         # Only this user can reach it: the folder is private.
         "admin": {"address": {"pipe": {"path": str(admin), "mode": 0o600}}},
         "static_resources": {"listeners": [_listener(at, application)]},
@@ -95,7 +100,8 @@ def _listener(at: Listening, application: Sequence[JsonObject]) -> JsonObject:
                         "name": "envoy.filters.network.http_connection_manager",
                         "typed_config": _connections(application, at.max_connection_age),
                     }
-                ]
+                ],
+                **(speaking_tls(at.secrets, ask_clients=at.ask_clients) if at.secrets else {}),
             }
         ],
     }

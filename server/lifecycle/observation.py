@@ -7,7 +7,7 @@ milliseconds, are done in a thread.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -20,6 +20,7 @@ from server.lifecycle.memory_metrics import MemoryMetrics
 from server.lifecycle.model import Model
 from server.lifecycle.overview import Overview, Sketch
 from server.lifecycle.version import ModelVersion
+from server.telemetry.certificate import CertificateMetrics
 from server.telemetry.compat import MetricsCompat
 from server.telemetry.exposition import Exposition
 from server.telemetry.gpus import GpuMetrics
@@ -51,6 +52,10 @@ class Observation:
         self.registry.register(_Build())
         self._compat = frozenset(compat)
         self._exposition = Exposition(self.registry, {kind: self._named(kind) for kind in compat})
+
+    def watch_certificate(self, expires_at: Callable[[], float]) -> None:
+        """Tell of the server's certificate, too; see CertificateMetrics."""
+        self.registry.register(CertificateMetrics(expires_at))
 
     def offers(self, kind: MetricsCompat) -> bool:
         """True where there are metrics under `kind`'s names."""

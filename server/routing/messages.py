@@ -24,6 +24,7 @@ from server.telemetry.counts import Report
 from server.telemetry.log_settings import LogRules
 from server.telemetry.settings_words import Setting
 from server.telemetry.trace_settings import TraceRules
+from server.tls.files import TlsFiles
 
 PROTOCOL = 2
 """Both sides are of one release; a frontend of another one must not be let in."""
@@ -77,6 +78,7 @@ class Welcome(_Message, frozen=True):
     frontends: int = 1
     tracing: bool = False
     access_log_rate: float = 0.0
+    tls: TlsFiles | None = None
     guarded: bool = False
 
 

@@ -151,7 +151,7 @@ class Publisher:
             subscriber.link.send(Tell(number))
         await self._until(lambda one: one.told >= number, COUNT_WAIT)
 
-    def observe(self, message: Switched) -> None:
+    def switch(self, message: Switched) -> None:
         """Tell all frontends, the ones to come as well."""
         self._switched[type(message)] = message
         self._send(message)

@@ -64,6 +64,20 @@ CASES += [
             "controller": {"kind": "StatefulSet"},
             "modelRepository": {"source": "objectStore", "objectStore": {"url": "gs://a/b"}},
         },
+        "tls-for-clients-with-certificates": {
+            "tls": {
+                "secretName": "own",
+                "clientCa": {"secretName": "clients", "key": "authorities.pem"},
+                "certificate": {"enabled": True, "issuerRef": {"name": "internal"}},
+                "test": {"secretName": "tester"},
+            },
+            "metrics": {"podMonitor": {"enabled": True}},
+        },
+        "tls-of-an-authority-that-all-trust": {
+            "tls": {"secretName": "own", "caKey": ""},
+            "service": {"headless": {"enabled": False}},
+            "metrics": {"podMonitor": {"enabled": True}},
+        },
         "image-and-nothing-more": {
             "modelRepository": {"source": "image"},
             "networkPolicy": {"enabled": False},
@@ -362,7 +376,7 @@ def test_an_installation_leaves_the_test_to_helm_test_and_says_where_the_server_
     assert only(helm.render({}), "Pod")["metadata"]["annotations"]["helm.sh/hook"] == "test"
     assert "dns:///demo-underway-headless.ml:8001" in notes
     assert "Whoever reaches it may ask it everything" in notes
-    assert "The server speaks no TLS" in notes
+    assert "The server is given no certificate" in notes
     _, notes = helm.install({"auth": {"secretName": "underway-access"}})
     assert "Whoever reaches it" not in notes
 

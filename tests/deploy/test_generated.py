@@ -19,7 +19,7 @@ VALUES = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
 # Said by the chart's own values, or for serving a single folder.
 CHARTS_OWN = {
     "config", "host", "http_port", "grpc_port", "metrics_port", "model_repository",
-    "model_base_path", "model_name", "access_file",
+    "model_base_path", "model_name", "access_file", "tls_certificate", "tls_key", "tls_client_ca",
 }  # fmt: skip
 KINDS = {"integer": "integer", "float": "number", "boolean": "boolean"}
 

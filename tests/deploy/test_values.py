@@ -41,6 +41,9 @@ from tests.deploy.chart import HelmError
         ({"podDisruptionBudget": {"maxUnavailable": 0}}, "podDisruptionBudget/maxUnavailable"),
         ({"probes": {"liveness": {"path": "/"}}}, "path"),
         ({"tls": {"enabled": True}}, "tls"),
+        ({"tls": {"secretName": "My Secret"}}, "tls/secretName"),
+        ({"tls": {"clientCa": {"key": "../ca.crt"}}}, "tls/clientCa/key"),
+        ({"server": {"tlsKey": "/x"}}, "tlsKey"),
         ({"auth": {"key": "../access.yaml"}}, "auth/key"),
         ({"auth": {"testToken": {"name": "a"}}}, "auth/testToken"),
         ({"server": {"accessFile": "/access.yaml"}}, "accessFile"),
@@ -94,6 +97,12 @@ def test_the_schema_refuses_wrong_values_and_names_them(helm, values, words):
         ({"ingress": {"enabled": True}}, "ingress.hosts"),
         ({"gatewayApi": {"enabled": True}}, "gatewayApi.parentRefs"),
         ({"certificate": {"enabled": True}}, "certificate.enabled needs"),
+        ({"tls": {"clientCa": {"secretName": "a"}}}, "only with tls.secretName"),
+        ({"tls": {"certificate": {"enabled": True}}}, "tls.certificate.enabled needs tls.secret"),
+        (
+            {"tls": {"secretName": "a", "clientCa": {"secretName": "b"}}},
+            "tls.test.secretName: expected a Secret with a client's certificate",
+        ),
         (
             {"server": {"modelControl": "explicit"}, "autoscaling": {"kind": "hpa"}},
             "a load call would reach one of them only",

@@ -23,6 +23,9 @@ from tests.harness.tokens import GUESS, TOKENS, showing, write_access
 OIP = "/inference.GRPCInferenceService/"
 INFER = f"{OIP}ModelInfer"
 OPEN = ("", "guess", *TOKENS)
+LIMIT = 2**20
+TOO_LARGE = LIMIT + 18 * 2**20
+"""More than gRPC itself lets pass; see frontends/grpc.py."""
 WAYS = {
     "one": (),
     "two": ("--frontends", "2"),
@@ -54,6 +57,7 @@ CLIENTS = [
     ("POST", "/v2/repository/models/m/unload", None, ("control",)),
     ("GET", "/v2/logging", None, ("control",)),
     ("POST", "/v2/trace/setting", {}, ("control",)),
+    ("POST", "/v2/systemsharedmemory/unregister", None, ("infer",)),
     ("GET", "/nothing", None, ("control",)),
     ("OPTIONS", "/v2/models/m/infer", None, ("control",)),
     ("POST", "/v2/health/live", None, ("control",)),
@@ -81,6 +85,7 @@ def start(folder: Path, *flags: str) -> Iterator[ServerProcess]:
     add_echo(folder / "models", "m")
     access = write_access(folder / "access.yaml")
     arguments = ("--access-file", str(access), "--metrics-compat", "tf_serving", *FAST, *flags)
+    arguments += ("--max-message-bytes", str(LIMIT))
     with serving(folder / "models", arguments=arguments) as server:
         yield server
 
@@ -166,8 +171,53 @@ def test_no_head_gets_in_without_a_token(at, head):
     with socket.create_connection(("127.0.0.1", at.http_port), timeout=30) as sock:
         sock.sendall(request)
         answer = sock.recv(65536)
-    assert b" 200 " not in answer.partition(b"\r\n")[0]
+    assert answer.split(b" ")[1] in (b"400", b"401", b"403")
     assert b"outputs" not in answer
+
+
+def first_line(at: ServerProcess, request: bytes) -> bytes:
+    """How the answer to raw bytes begins."""
+    with socket.create_connection(("127.0.0.1", at.http_port), timeout=30) as sock:
+        sock.sendall(request)
+        return sock.recv(65536).partition(b"\r\n")[0]
+
+
+INFER_HEAD = b"POST /v2/models/m/infer HTTP/1.1\r\nHost: x\r\n"
+
+
+def test_who_may_not_is_told_before_the_body_is_there(at):
+    for size in (60_000, 10_000_000):
+        assert b" 401 " in first_line(at, INFER_HEAD + b"Content-Length: %d\r\n\r\n" % size)
+
+
+def test_a_token_behind_the_body_is_none(at):
+    head = INFER_HEAD + b"Transfer-Encoding: chunked\r\nTrailer: Authorization\r\n\r\n"
+    body = b'{"inputs":[{"name":"x","datatype":"FP32","shape":[1,2],"data":[1,2]}]}'
+    trailer = b"Authorization: Bearer %s\r\n\r\n" % TOKENS["infer"].encode()
+    request = head + b"%x\r\n%s\r\n0\r\n" % (len(body), body) + trailer
+    assert b" 401 " in first_line(at, request)
+
+
+@pytest.mark.parametrize("tokens", [("infer", "guess"), ("guess", "infer"), ("infer", "infer")])
+def test_two_tokens_are_none(at, tokens):
+    shown = [f"Bearer {token_of(one)}" for one in tokens]
+    fields = [("authorization", one) for one in shown]
+    answer = httpx.post(f"{at.url}/v2/models/m/infer", json=SMALL, headers=fields, timeout=30)
+    assert answer.status_code == 401
+    with (
+        grpc.insecure_channel(at.grpc_address) as channel,
+        pytest.raises(grpc.RpcError) as caught,
+    ):
+        channel.unary_unary(INFER)(question(), metadata=tuple(fields), timeout=30)
+    assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_a_message_is_not_read_of_those_who_may_not(at):
+    with_token, without = (
+        call(at, INFER, bytes(TOO_LARGE), token) for token in (TOKENS["infer"], "")
+    )
+    assert with_token is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert without is grpc.StatusCode.UNAUTHENTICATED
 
 
 def call(at: ServerProcess, method: str, message: bytes, token: str) -> grpc.StatusCode:
@@ -210,6 +260,8 @@ METHODS = [
     (f"{OIP}LogSettings", b"", ("control",)),
     ("/tensorflow.serving.PredictionService/Predict", b"", ("infer",)),
     ("/tensorflow.serving.ModelService/HandleReloadConfigRequest", b"", ("control",)),
+    (f"{OIP}NoSuchMethod", b"", ("control",)),
+    (f"{OIP}SystemSharedMemoryUnregister", b"", ("infer",)),
     ("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", b"", ("infer",)),
 ]
 

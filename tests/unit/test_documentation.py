@@ -210,6 +210,7 @@ def counted() -> list[Metric]:
     observation.meter.transition("m", 1, "LOADING", "WARMING", 1.0)
     observation.meter.transition("m", 1, "WARMING", "FAILED", 1.0, "model")
     observation.meter.changed_in_place("m")
+    observation.watch_certificate(lambda: 1.0)
     return list(observation.registry.collect())
 
 

@@ -8,6 +8,7 @@ endpoint by the longer way.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache, partial
 from urllib.parse import unquote
 
@@ -16,11 +17,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from runtimes.contract.tensor import Buffer
 from server.access.access import Access
 from server.frontends import direct
-from server.frontends.direct import DirectAnswer, RawHeaders, text_of
-from server.frontends.open_inference.rest_infer import PROTOCOL, InferEndpoint
+from server.frontends.gate import authorization
+from server.frontends.open_inference.rest_infer import InferEndpoint
 from server.frontends.open_inference.rest_io import VERSION_PATTERN, model_of, version_in_path
 from server.frontends.rest_rights import INFER
 from server.frontends.whole_request import WholeAnswering
@@ -50,23 +50,17 @@ class InferDoor:
         """See whole_request.WholeDoor."""
         path, _, _ = url.partition(b"?")
         target = _target_of_url(path) if len(path) <= _MAX_URL else None
-        if target is None:
-            return None
-        whole = self._endpoint.infer_whole if self._access.rules is None else self._admitted
-        return partial(whole, *target)
+        return partial(self._endpoint.infer_whole, *target) if target is not None else None
+
+    def admits(self, fields: Iterable[tuple[bytes, bytes]]) -> bool:
+        """See whole_request.WholeDoor."""
+        return self._access.rules is None or self._access.admits(INFER, authorization(fields))
 
     async def serve(
         self, target: tuple[str, str], scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Answer the request of `scope`, for which `target` was found."""
         await direct.serve(partial(self._endpoint.infer, *target), scope, receive, send)
-
-    async def _admitted(
-        self, model: str, version: str, headers: RawHeaders, body: Buffer, head_ns: int
-    ) -> DirectAnswer:
-        """`infer_whole` for those who may; all that comes by `serve` has passed the gate."""
-        self._access.check(PROTOCOL, INFER, text_of(headers, b"authorization"))
-        return await self._endpoint.infer_whole(model, version, headers, body, head_ns)
 
     async def by_the_framework(self, request: Request) -> Response:
         """The same as an endpoint of the framework."""

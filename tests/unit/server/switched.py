@@ -9,7 +9,7 @@ from server.telemetry.log_settings import rules_of
 class Told(list):
     """What frontends would have been told."""
 
-    def observe(self, message) -> None:
+    def switch(self, message) -> None:
         self.append(message)
 
     async def gather(self) -> None:

@@ -91,6 +91,18 @@ def test_the_defaults_are_those_the_documentation_promises(tmp_path):
             "load-model: only with --model-control explicit",
         ),
         (
+            {"tls_certificate": Path("/c")},
+            "tls-key: expected with --tls-certificate, a file with its key",
+        ),
+        (
+            {"tls_key": Path("/k")},
+            "tls-certificate: expected with --tls-key, a file with the chain",
+        ),
+        (
+            {"tls_client_ca": Path("/a")},
+            "tls-client-ca: only with --tls-certificate and --tls-key",
+        ),
+        (
             {"runtime_pythons": {"tvm": "/x"}},
             "runtimes.tvm: no such runtime; expected one of torchscript, savedmodel, onnx, echo",
         ),

@@ -52,6 +52,7 @@
 {{- fail "certificate.enabled needs ingress.enabled, ingress.tlsSecretName and certificate.issuerRef.name" -}}
 {{- end -}}
 {{- end -}}
+{{- include "underway.tlsChecks" . -}}
 {{- $several := or (gt (int $v.controller.replicas) 1) (ne $v.autoscaling.kind "none") -}}
 {{- if and (eq ($v.server.modelControl | default "poll") "explicit") $several -}}
 {{- fail "server.modelControl explicit with several replicas: a load call would reach one of them only" -}}

@@ -80,17 +80,17 @@ spec:
         seconds: {{ . }}
   {{- end }}
   startupProbe:
-    httpGet: {path: /v2/health/ready, port: metrics}
+    httpGet: {path: /v2/health/ready, port: metrics, scheme: {{ include "underway.scheme" . | upper }}}
     periodSeconds: {{ .Values.probes.startup.periodSeconds }}
     failureThreshold: {{ include "underway.startupFailures" . }}
     timeoutSeconds: {{ .Values.probes.readiness.timeoutSeconds }}
   readinessProbe:
-    httpGet: {path: /v2/health/ready, port: metrics}
+    httpGet: {path: /v2/health/ready, port: metrics, scheme: {{ include "underway.scheme" . | upper }}}
     periodSeconds: {{ .Values.probes.readiness.periodSeconds }}
     failureThreshold: {{ .Values.probes.readiness.failureThreshold }}
     timeoutSeconds: {{ .Values.probes.readiness.timeoutSeconds }}
   livenessProbe:
-    httpGet: {path: /v2/health/live, port: metrics}
+    httpGet: {path: /v2/health/live, port: metrics, scheme: {{ include "underway.scheme" . | upper }}}
     periodSeconds: {{ .Values.probes.liveness.periodSeconds }}
     failureThreshold: {{ .Values.probes.liveness.failureThreshold }}
     timeoutSeconds: {{ .Values.probes.liveness.timeoutSeconds }}
@@ -105,6 +105,9 @@ spec:
       {{- with .Values.modelRepository.subPath }}
       subPath: {{ . }}
       {{- end }}
+    {{- end }}
+    {{- with include "underway.tlsMounts" . }}
+    {{- . | nindent 4 }}
     {{- end }}
     {{- if .Values.auth.secretName }}
     - {name: access, mountPath: {{ include "underway.accessFolder" . }}, readOnly: true}
@@ -168,6 +171,9 @@ initContainers:
 - name: models
   emptyDir:
     sizeLimit: {{ include "underway.copySize" . }}
+{{- end }}
+{{- with include "underway.tlsVolumes" . }}
+{{ . }}
 {{- end }}
 {{- with .Values.auth.secretName }}
 - name: access

@@ -20,6 +20,9 @@
 {{- else }}
 - {{ .Values.modelRepository.mountPath }}
 {{- end }}
+{{- with include "underway.tlsArgs" . }}
+{{ . }}
+{{- end }}
 {{- if .Values.auth.secretName }}
 - --access-file
 - {{ include "underway.accessFolder" . }}/access.yaml

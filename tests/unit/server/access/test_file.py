@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import json
+import os
+
 import pytest
 import yaml
 
-from server.access.file import MAX_BYTES, AccessFileError, read_access_file
+from server.access.file import MAX_BYTES, MAX_TOKENS, AccessFileError, read_access_file, rules_in
 from server.access.rules import Holder, Right, Rules
 
 ONE, TWO = "1" * 63 + "a", "2" * 63 + "b"
@@ -27,7 +30,7 @@ tokens:
     may: [infer, control]
 """
     )
-    assert read_access_file(path) == Rules(
+    assert rules_in(read_access_file(path)) == Rules(
         frozenset({Right.METRICS}),
         {
             ONE: Holder("shop", frozenset({Right.INFER})),
@@ -40,7 +43,7 @@ tokens:
 def test_a_file_may_let_nobody_in(tmp_path, text):
     path = tmp_path / "access.yaml"
     path.write_text(text)
-    assert read_access_file(path) == Rules()
+    assert rules_in(read_access_file(path)) == Rules()
 
 
 @pytest.mark.parametrize(
@@ -69,19 +72,42 @@ def test_a_wrong_file_is_refused_with_the_place(tmp_path, document, reason):
     path = tmp_path / "access.yaml"
     path.write_text(yaml.safe_dump(document))
     with pytest.raises(AccessFileError, match=reason):
-        read_access_file(path)
+        rules_in(read_access_file(path))
 
 
-def test_a_file_that_is_not_there_not_yaml_not_text_or_endless_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"tokens: &all []", "not plain YAML: line 1: anchors"),
+        (b"\xff", "expected UTF-8"),
+        (b"", "expected `tokens:`"),
+    ],
+)
+def test_what_is_not_yaml_or_not_text_is_refused(content, reason):
+    with pytest.raises(AccessFileError, match=reason):
+        rules_in(content)
+
+
+def test_a_file_that_is_not_there_none_or_endless_is_refused(tmp_path):
     path = tmp_path / "access.yaml"
     with pytest.raises(AccessFileError, match="cannot be read: No such file"):
-        read_access_file(path)
-    path.write_text("tokens: &all []")
-    with pytest.raises(AccessFileError, match="not plain YAML: line 1: anchors"):
-        read_access_file(path)
-    path.write_bytes(b"\xff")
-    with pytest.raises(AccessFileError, match="not UTF-8"):
         read_access_file(path)
     path.write_bytes(b"#" * (MAX_BYTES + 1))
     with pytest.raises(AccessFileError, match="over"):
         read_access_file(path)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(AccessFileError, match="is no file"):
+        read_access_file(pipe)
+    with pytest.raises(AccessFileError, match="Is a directory"):
+        read_access_file(tmp_path)
+
+
+def test_as_many_tokens_as_promised_are_read_and_not_one_more():
+    def file(count: int) -> bytes:
+        tokens = [entry(sha256=f"{number:064x}") for number in range(count)]
+        return json.dumps({"tokens": tokens}).encode()
+
+    assert len(rules_in(file(MAX_TOKENS)).holders) == MAX_TOKENS
+    with pytest.raises(AccessFileError, match="a list of at most 5000"):
+        rules_in(file(MAX_TOKENS + 1))

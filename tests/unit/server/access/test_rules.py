@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import re
-
 import msgspec
 import pytest
 from hypothesis import given
@@ -58,9 +56,9 @@ def test_nobody_is_let_in_without_a_right(anonymous, tokens, needs, token):
 
 
 def test_a_refusal_says_what_it_takes_and_never_the_token():
-    with pytest.raises(Unauthenticated, match=re.escape("a token that may infer")):
+    with pytest.raises(Unauthenticated, match="with the right infer"):
         admit(RULES, INFER, None)
-    with pytest.raises(PermissionDenied, match=r"'shop' may infer; .* those that may control"):
+    with pytest.raises(PermissionDenied, match=r"takes the right control; .* 'shop' has infer"):
         admit(RULES, frozenset({Right.CONTROL}), SHOP)
     with pytest.raises(Unauthenticated) as caught:
         admit(RULES, INFER, GUESS)

@@ -20,8 +20,6 @@ PROBES = {
 CHANGES = {
     f"{OIP}RepositoryModelLoad", f"{OIP}RepositoryModelUnload", f"{OIP}TraceSetting",
     f"{OIP}LogSettings", "/tensorflow.serving.ModelService/HandleReloadConfigRequest",
-    *(f"{OIP}{kind}SharedMemory{what}" for kind in ("System", "Cuda")
-      for what in ("Status", "Register", "Unregister")),
 }  # fmt: skip
 
 

@@ -59,7 +59,7 @@ def expected(verb: str, path: str) -> frozenset[Right]:
     plain = re.sub(r":\w+\}", "}", path)
     if verb in ("GET", "HEAD") and path in HEALTH:
         return OPEN
-    if path.startswith("/v1/"):
+    if path.startswith(("/v1/", "/v2/systemsharedmemory/", "/v2/cudasharedmemory/")):
         return INFER
     if path == TF_SERVING_METRICS:
         return METRICS
@@ -75,6 +75,14 @@ def test_every_route_of_clients_needs_what_it_is_named_for():
     named = {(verb, path): expected(verb, path) for verb, path in routes}
     found = {(verb, path): clients_needs(verb, spelled(path)) for verb, path in routes}
     assert found == named
+    # All below /v1/ are for those who infer: none of them changes anything.
+    ways = ("", "/versions/{version:int}", "/labels/{label}")
+    assert {(verb, path) for verb, path in routes if path.startswith("/v1/")} == {
+        *(("POST", f"/v1/models/{{model}}{way}:{what}") for way in ways
+          for what in ("predict", "classify", "regress")),
+        *(("GET", f"/v1/models/{{model}}{way}{what}") for way in ways
+          for what in ("", "/metadata")),
+    }  # fmt: skip
     # What changes something is for few: a new route is to be thought about here.
     assert {path for (_, path), needs in found.items() if needs == CONTROL} == {
         "/v2/repository/models/{model}/load", "/v2/repository/models/{model}/unload",
@@ -82,9 +90,6 @@ def test_every_route_of_clients_needs_what_it_is_named_for():
         "/v2/repository/{repository}/models/{model}/load",
         "/v2/repository/{repository}/models/{model}/unload",
         "/v2/trace/setting", "/v2/models/{model}/trace/setting", "/v2/logging",
-        *(f"/v2/{kind}sharedmemory/{what}" for kind in ("system", "cuda")
-          for what in ("status", "unregister", "region/{region}/status",
-                       "region/{region}/register", "region/{region}/unregister")),
     }  # fmt: skip
 
 

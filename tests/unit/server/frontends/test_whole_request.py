@@ -33,6 +33,9 @@ class Door:
     def whole(self, url):
         return self.answer if url == b"/whole" else None
 
+    def admits(self, fields):
+        return (b"x-token", b"none") not in fields
+
     async def answer(self, headers, body, head_ns):
         self.bodies.append(bytes(body))
         self.ages.append(time.monotonic_ns() - head_ns)
@@ -109,9 +112,10 @@ async def test_pipelined_with_others_all_are_answered_in_order(connection):
         HEAD.replace(b"/whole", b"/other") + b"Content-Length: 3\r\n\r\nabc",
         HEAD.replace(b"HTTP/1.1", b"HTTP/1.0") + b"Content-Length: 3\r\n\r\nabc",
         HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        HEAD + b"X-Token: none\r\nContent-Length: 3\r\n\r\nabc",
         HEAD + b"Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
     ],
-    ids=["another method", "another path", "HTTP/1.0", "chunks", "packed"],
+    ids=["another method", "another path", "HTTP/1.0", "chunks", "not let in", "packed"],
 )
 async def test_what_is_not_small_and_whole_goes_the_other_way(connection, door, request_bytes):
     reader, writer = connection

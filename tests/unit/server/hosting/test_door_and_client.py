@@ -286,11 +286,11 @@ def test_every_code_has_an_error_that_travels():
 async def test_a_frontend_is_told_what_was_switched_before_it_came_and_after(gateway, monkeypatch):
     logged: list[LogRules] = []
     monkeypatch.setattr(client_module, "use_log_rules", logged.append)
-    gateway.publisher.observe(LogIs(LogRules(info=False)))
+    gateway.publisher.switch(LogIs(LogRules(info=False)))
     async with gateway.client() as client:
         assert client.log_rules == LogRules(info=False)
-        gateway.publisher.observe(LogIs(LogRules(verbose=1)))
-        gateway.publisher.observe(TraceIs(TraceRules()))
+        gateway.publisher.switch(LogIs(LogRules(verbose=1)))
+        gateway.publisher.switch(TraceIs(TraceRules()))
         await gateway.publisher.gather()
         assert client.log_rules == LogRules(verbose=1)
     assert logged == [LogRules(info=False), LogRules(verbose=1)]
