@@ -122,6 +122,7 @@ def test_the_code_is_the_last_layer_and_each_runtime_has_its_environment(target)
     copied = [line.split() for line in STAGES[target] if line.startswith("COPY ")]
 
     assert copied[-1][1:] == ["--from=code", "/opt/underway/code", "/opt/underway/code"]
+    assert all(words[1].startswith("--from=env-") for words in copied[:-1])
     sources = {words[-1]: words[1] for words in copied}
     suffix = "-gpu" if target == "gpu" else ""
     for runtime in SERVERS[target]:
