@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from server.cli_shown import token_shown
 from server.cli_tls import refused_by_tls, tls_options
 
 TIMEOUT = 600.0
-MAX_TOKEN = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def models(
     underway models history digits         what happened
     underway models load digits            under --model-control explicit
     """
-    shown = token_file.read(MAX_TOKEN).strip() if token_file is not None else token
+    shown = token_shown(token_file, token)
     context.obj = Server(url.rstrip("/"), admin_url.rstrip("/"), shown)
     if context.invoked_subcommand is None:
         index = context.obj.ask("POST", "/v2/repository/index")
@@ -168,9 +168,11 @@ def _quoted(name: str) -> str:
 def _call(method: str, url: str, token: str, document: object = None) -> Any:
     """The server's JSON answer; a refusal or no answer ends the command with one clear line."""
     body = None if document is None else json.dumps(document).encode()
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        request = urllib.request.Request(url, body, headers, method=method)  # noqa: S310
+        request = urllib.request.Request(url, body, method=method)  # noqa: S310  # the user's URL
+        if token:
+            # Not for wherever that server may send us.
+            request.add_unredirected_header("Authorization", f"Bearer {token}")
         with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310
             content = answer.read()
             return json.loads(content) if content else {}

@@ -9,5 +9,5 @@ VARIABLE = "UNDERWAY_TOKEN"
 
 def shown() -> dict[str, str]:
     """Headers of REST, and metadata of gRPC alike; none where there is no token."""
-    token = os.environ.get(VARIABLE, "")
+    token = os.environ.get(VARIABLE, "").strip()
     return {"authorization": f"Bearer {token}"} if token else {}

@@ -11,7 +11,8 @@ from server.errors import Unauthenticated
 
 MAX_HEADER = 1024
 
-_BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/-]+=*)")
+_SHOWN = r"[A-Za-z0-9._~+/-]+=*"
+_BEARER = re.compile(rf"[Bb][Ee][Aa][Rr][Ee][Rr] +({_SHOWN})")
 _BASIC = re.compile(r"[Bb][Aa][Ss][Ii][Cc] +([A-Za-z0-9+/]+=*)")
 
 
@@ -21,6 +22,11 @@ class Credentials:
 
     token: str
     name: str = ""
+
+
+def is_token(text: str) -> bool:
+    """True where `text` can stand behind Bearer."""
+    return re.fullmatch(_SHOWN, text) is not None
 
 
 def credentials(header: str, *, basic: bool) -> Credentials | None:

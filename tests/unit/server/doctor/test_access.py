@@ -1,19 +1,25 @@
 from __future__ import annotations
 
-import pytest
-
 from server.doctor.access import check_access
 from server.doctor.finding import Grade
 from tests.harness.tokens import write_access
 
 
-@pytest.mark.parametrize(
-    ("host", "words"), [("127.0.0.1", "on this machine"), ("0.0.0.0", "who can reach 0.0.0.0")]
-)
-def test_without_a_file_it_says_who_may_do_everything(host, words):
-    found = check_access(None, host)
-    assert found.grade is Grade.OK
-    assert words in found.text
+def test_without_a_file_it_says_who_may_do_everything_and_how_to_say_so_on_purpose(tmp_path):
+    assert check_access(None, "127.0.0.1").grade is Grade.OK
+    found = check_access(None, "0.0.0.0")
+    assert found.grade is Grade.WARNING
+    path = tmp_path / "a.yaml"
+    path.write_text(found.advice.split("`")[1])
+    assert check_access(path, "0.0.0.0").grade is Grade.OK
+
+
+def test_a_file_that_others_may_write_is_worth_a_word(tmp_path):
+    path = write_access(tmp_path / "a.yaml")
+    path.chmod(0o666)
+    found = check_access(path, "127.0.0.1")
+    assert found.grade is Grade.WARNING
+    assert "chmod go-w" in found.advice
 
 
 def test_a_file_is_told_by_its_tokens_and_what_is_for_all(tmp_path):
