@@ -22,6 +22,15 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("any-machine")
 
 
+def log_plainly() -> None:
+    """Tracebacks as the server has them: structlog's pretty ones take seconds to draw."""
+    renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], renderer])
+
+
+log_plainly()
+
+
 @pytest.fixture(autouse=True)
 def no_names_in_logs() -> Iterator[None]:
     """What a failed request has bound in its task, a test without a task has bound for all."""
@@ -38,6 +47,7 @@ def logging_as_before() -> Iterator[None]:
     root.handlers[:] = handlers
     root.setLevel(level)
     structlog.reset_defaults()
+    log_plainly()
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from server.repository.names import shown
 from server.repository.plain_yaml import PlainYamlError, load
 
 MAX_BYTES = 2**20
-MAX_TOKENS = 5_000
+MAX_TOKENS = 1_000
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 NAME_RULE = "1 to 64 letters, digits, dots, hyphens and underscores"

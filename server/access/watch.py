@@ -63,7 +63,8 @@ class AccessWatch:
         try:
             content = await self._read()
             if content != self._content:
-                rules = rules_in(content)
+                # Also in a thread: many tokens take longer than requests should wait.
+                rules = await in_background(partial(rules_in, content), "access-file")
                 self._tell(rules)
                 self._content = content
                 log.info("access changed", tokens=len(rules.holders),

@@ -109,5 +109,5 @@ def test_as_many_tokens_as_promised_are_read_and_not_one_more():
         return json.dumps({"tokens": tokens}).encode()
 
     assert len(rules_in(file(MAX_TOKENS)).holders) == MAX_TOKENS
-    with pytest.raises(AccessFileError, match="a list of at most 5000"):
+    with pytest.raises(AccessFileError, match="a list of at most 1000"):
         rules_in(file(MAX_TOKENS + 1))
