@@ -4,13 +4,16 @@ every query of the dashboards and every alert finds its data, and alerts fire.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import grpc
 import httpx
 import pytest
+import trustme
 import yaml
 
 from protos import inference_pb2 as pb
@@ -20,6 +23,8 @@ from tests.harness.onnx_models import save_scaling
 from tests.harness.operator import FAST, Operator, until
 from tests.harness.prometheus import PROMETHEUS, RULES, Prometheus, scraping
 from tests.harness.server_process import serving
+from tests.harness.tls import Secret
+from tests.harness.tokens import TOKENS, write_access
 
 pytestmark = [
     pytest.mark.slow,
@@ -70,6 +75,27 @@ class Load:
                 rest.post(f"{url}/v2/models/nobody/infer", json=ask([1, 2]))
 
 
+@contextlib.contextmanager
+def guarded(folder: Path) -> Iterator[dict[str, object]]:
+    """A server with a certificate that wants a token, and how Prometheus is told to scrape it."""
+    authority, secret = trustme.CA(), Secret(folder / "tls")
+    secret.issue(authority)
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    (folder / "token").write_text(TOKENS["metrics"])
+    access = write_access(folder / "access.yaml")
+    (folder / "models").mkdir()
+    with serving(
+        folder / "models", arguments=("--access-file", str(access), *secret.flags)
+    ) as server:
+        yield {
+            "job_name": "underway-guarded",
+            "scheme": "https",
+            "tls_config": {"ca_file": str(folder / "ca.pem")},
+            "authorization": {"credentials_file": str(folder / "token")},
+            "static_configs": [{"targets": [f"127.0.0.1:{server.metrics_port}"]}],
+        }
+
+
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory) -> Iterator[Prometheus]:
     """Looked at a server while all that can be seen happened; the load is still on."""
@@ -79,10 +105,13 @@ def prometheus(tmp_path_factory) -> Iterator[Prometheus]:
     add_echo(root, "fragile", options={"crash_on": "A"})
     doubling = root / "doubling"
     save_scaling(doubling / "1", 2)
-    with serving(root, arguments=FAST) as server:
+    folder = tmp_path_factory.mktemp("prometheus")
+    with (
+        serving(root, arguments=FAST) as server,
+        guarded(tmp_path_factory.mktemp("guarded")) as other,
+    ):
         at = Operator(server)
-        folder = tmp_path_factory.mktemp("prometheus")
-        with scraping(f"127.0.0.1:{server.metrics_port}", folder) as made, Load(at):
+        with scraping(f"127.0.0.1:{server.metrics_port}", folder, other) as made, Load(at):
             until(lambda: len(made.values("underway_requests_total > 3")) >= len(ASKED))
             (plain / "2").mkdir()
             at.until_answers("plain", 2)
@@ -90,6 +119,7 @@ def prometheus(tmp_path_factory) -> Iterator[Prometheus]:
             (doubling / "2").mkdir()
             (doubling / "2/model.onnx").write_bytes(b"no model")
             until(lambda: ("UnderwayLoadFailed", "doubling") in made.firing())
+            until(lambda: made.values("underway_tls_certificate_expiry_timestamp_seconds"))
             made.freeze()
             yield made
 
@@ -108,6 +138,10 @@ def test_alerts_fire_for_what_happened_and_not_for_what_did_not(prometheus):
         "UnderwayDown", "UnderwayMissing", "UnderwayNoReadyVersion", "UnderwayWorkerHung",
         "UnderwayFrontendReplaced", "UnderwayVersionChangedInPlace", "UnderwayRejecting",
     }  # fmt: skip
+
+
+def test_a_server_with_a_certificate_and_tokens_is_scraped_as_the_docs_say(prometheus):
+    assert prometheus.values('up{job="underway-guarded"}') == [1]
 
 
 def test_every_rule_can_be_evaluated(prometheus):

@@ -61,11 +61,14 @@ class Prometheus:
 
 
 @contextlib.contextmanager
-def scraping(target: str, folder: Path) -> Iterator[Prometheus]:
-    """One that looks at `target` twice a second, with alerts that wait for seconds, not minutes."""
+def scraping(target: str, folder: Path, *others: dict[str, object]) -> Iterator[Prometheus]:
+    """One that looks at `target` twice a second, with alerts that wait for seconds, not minutes.
+    `others` are more scrape configs.
+    """
     config = yaml.safe_load((DEPLOYED / "prometheus.yaml").read_text())
     config["global"] = {"scrape_interval": "500ms", "evaluation_interval": "500ms"}
     config["scrape_configs"][0]["static_configs"] = [{"targets": [target]}]
+    config["scrape_configs"] += others
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
     (folder / RULES.name).write_text(yaml.safe_dump(_hurried(RULES.read_text())))
     process = subprocess.Popen(
