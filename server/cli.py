@@ -229,7 +229,18 @@ def demo(directory: Path, then_serve: bool, bench: bool, bench_scale: str, http_
             raise click.UsageError(str(error)) from None
 
 
+_GUARDS = ("ACCESS_FILE", "TLS_CERTIFICATE", "TLS_KEY", "TLS_CLIENT_CA")
+
+
+def _check_guards() -> None:
+    """An empty variable counts as none, which would leave open what was meant to be shut."""
+    for name in _GUARDS:
+        if os.environ.get(f"UNDERWAY_{name}") == "":
+            raise ConfigError(f"UNDERWAY_{name} is set and empty; name a file, or unset it")
+
+
 def _settings(options: dict[str, Any]) -> Settings:
+    _check_guards()
     pythons = {}
     for pair in options.pop("runtime_python"):
         name, separator, path = pair.partition("=")

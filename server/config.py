@@ -274,6 +274,8 @@ def _checked(key: str, value: object) -> object:
                 f"config: {key}: expected one or a list of {', '.join(MetricsCompat)}"
             )
         return values
+    if key in _PATHS and value == "":
+        raise ConfigError(f"config: {key}: expected a path")
     kind = str if key in _PATHS else _KINDS[key]
     if issubclass(kind, StrEnum):
         if value not in list(kind):

@@ -72,7 +72,10 @@ def judge_key_mode(path: str, mode: int) -> Finding:
 
 
 def _clients(files: TlsFiles) -> Finding:
-    text = "clients of REST and gRPC must show a certificate; operators and probes need none"
+    text = (
+        "clients of REST and gRPC must show a certificate; whoever reaches the metrics port needs "
+        "none, and may do everything there that the access file lets them"
+    )
     if not files.client_ca:
         text = "clients need no certificate"
     return Finding(AREA, "clients", Grade.OK, text)

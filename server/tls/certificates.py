@@ -84,6 +84,7 @@ class Certificates:
         self.clients = Renewed.by(lambda: self.current.clients)
         self.operators = Renewed.by(lambda: self.current.operators)
         self._told: list[Callable[[], None]] = []
+        self._is_told = True
         self._quiet = quiet
         self._refusals = Refusals()
         self._stopped = threading.Event()
@@ -103,28 +104,34 @@ class Certificates:
     def look(self, now: float) -> None:
         """Take up what is in the files if it is new and good; `now` is monotonic, in seconds."""
         try:
-            if read(self.files) == self.current.pems:
-                self._refusals.mended()
-                return
-            self.current = load(self.files)
+            if read(self.files) != self.current.pems:
+                self.current = load(self.files)
+                self._is_told = False
         except TlsFileError as error:
             if self._refusals.is_news(now) and not self._quiet:
                 log.error("the renewed certificate cannot be used; the one before stays in use",
                           reason=str(error))  # fmt: skip
             return
         self._refusals.mended()
+        if self._is_told:
+            return
+        for tell in self._told:  # again with the next look if one fails
+            tell()
+        self._is_told = True
         if not self._quiet:
             end = datetime.fromtimestamp(self.current.facts.expires_at, UTC)
             log.info("certificate renewed", expires=end.isoformat())
-        for tell in self._told:
-            tell()
 
     def _follow(self) -> None:
+        said = ""
         while not self._stopped.wait(LOOK_EVERY):
             try:
                 self.look(time.monotonic())
-            except Exception:
-                log.exception("unexpected error")
+                said = ""
+            except Exception as error:
+                if repr(error) != said:
+                    said = repr(error)
+                    log.exception("unexpected error")
 
 
 class Refusals:

@@ -86,6 +86,8 @@ def server_context(files: TlsFiles, pems: Pems, *, ask_clients: bool) -> ssl.SSL
     _load_own(context, files, pems)
     if ask_clients:
         context.verify_mode = ssl.CERT_REQUIRED
+        # Whoever is named there counts, also one whose own issuer is not, as with gRPC and Envoy.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         _trust(context, "tls-client-ca", files.client_ca, pems.client_ca)
     return context
 
@@ -114,8 +116,10 @@ def _load_own(context: ssl.SSLContext, files: TlsFiles, pems: Pems) -> None:
 
 def _trust(context: ssl.SSLContext, setting: str, path: str, pem: bytes) -> None:
     try:
-        context.load_verify_locations(cadata=pem.decode("ascii"))
-    except (ssl.SSLError, UnicodeDecodeError):
+        # Between certificates there may be comments in any language; within one it is still wrong.
+        text = pem.decode("ascii", "replace").replace("\N{REPLACEMENT CHARACTER}", "?")
+        context.load_verify_locations(cadata=text)
+    except ssl.SSLError:
         raise broken_certificates(setting, path) from None
 
 

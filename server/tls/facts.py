@@ -13,6 +13,14 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
     EllipticCurvePublicKey,
 )
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.x509.oid import PublicKeyAlgorithmOID
+
+_NO_NAMES = (
+    x509.ExtensionNotFound,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+    ValueError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +38,9 @@ class CertificateFacts:
 
 
 def facts_of(pem: bytes) -> CertificateFacts:
-    """Of the first certificate in `pem`, which is the server's own. ValueError for none."""
+    """Of the first certificate in `pem`, which is the server's own. ValueError for none. Names that
+    cannot be read are left out.
+    """
     certificate = x509.load_pem_x509_certificate(pem)
     return CertificateFacts(
         tuple(_names(certificate)),
@@ -47,13 +57,15 @@ def _is_for_all(certificate: x509.Certificate) -> bool:
         return False
     if isinstance(key, EllipticCurvePublicKey):
         return isinstance(key.curve, SECP256R1 | SECP384R1)
-    return isinstance(key, RSAPublicKey)
+    # An RSA key that is for RSASSA-PSS alone is another kind, which only Python's library takes.
+    kind = certificate.public_key_algorithm_oid
+    return isinstance(key, RSAPublicKey) and kind == PublicKeyAlgorithmOID.RSAES_PKCS1_v1_5
 
 
 def _names(certificate: x509.Certificate) -> Sequence[str]:
     try:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
+    except _NO_NAMES:
         return ()
     addresses = (str(one) for one in found.get_values_for_type(x509.IPAddress))
     return *found.get_values_for_type(x509.DNSName), *addresses

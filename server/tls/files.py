@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 MAX_BYTES = 2**20
@@ -31,7 +31,7 @@ class Pems:
     """What was in the files; `client_ca` is b"" where clients need none."""
 
     certificate: bytes
-    key: bytes
+    key: bytes = field(repr=False)
     client_ca: bytes = b""
 
 

@@ -194,6 +194,23 @@ def test_a_url_that_is_no_stores_is_refused():
     assert "model-repository: 'ftp://' is no known store; expected a folder or s3://" in done.output
 
 
+@pytest.mark.parametrize("name", ["ACCESS_FILE", "TLS_CERTIFICATE", "TLS_CLIENT_CA"])
+def test_an_empty_variable_does_not_leave_open_what_was_meant_to_be_shut(
+    repository, captured, name
+):
+    done = underway("serve", "--model-repository", repository, env={f"UNDERWAY_{name}": ""})
+    assert (done.exit_code, captured) == (2, [])
+    assert f"UNDERWAY_{name} is set and empty" in done.output
+
+
+def test_an_empty_path_in_the_config_file_is_refused(repository, captured, tmp_path):
+    config = tmp_path / "underway.yaml"
+    config.write_text("access_file: ''")
+    done = underway("serve", "--model-repository", repository, "--config", config)
+    assert (done.exit_code, captured) == (2, [])
+    assert "access_file: expected a path" in done.output
+
+
 def test_the_config_file_may_be_named_by_the_environment(repository, captured, tmp_path):
     config = tmp_path / "underway.yaml"
     config.write_text(f"model_repository: {repository}\nhost: 0.0.0.0\n")

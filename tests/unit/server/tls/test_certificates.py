@@ -143,3 +143,23 @@ def test_what_was_mended_is_said_again_when_it_breaks_again():
     refusals.mended()
 
     assert [refusals.is_news(at) for at in (2.0, 3.0)] == [False, True]
+
+
+def test_whoever_could_not_be_told_of_a_renewal_is_told_at_the_next_look(
+    certificates, secret, authority
+):
+    told = []
+
+    def tell() -> None:
+        told.append(certificates.current)
+        if len(told) == 1:
+            raise OSError("no room")
+
+    certificates.on_renewal(tell)
+    secret.issue(authority)
+    with pytest.raises(OSError, match="no room"):
+        certificates.look(0.0)
+    certificates.look(1.0)
+    certificates.look(2.0)
+
+    assert told == [certificates.current, certificates.current]

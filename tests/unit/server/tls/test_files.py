@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import datetime
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric.ec import SECP521R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, SECP521R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from server.tls.certificates import load
+from server.tls.facts import facts_of
 from server.tls.files import MAX_BYTES, TlsFileError, TlsFiles
 
 
@@ -116,6 +119,30 @@ def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_a_passphrase(files,
         load(files)
 
 
+def test_comments_in_any_language_are_no_matter(files):
+    path = Path(files.certificate)
+    path.write_bytes("# Autorità\n".encode() + path.read_bytes())
+
+    assert load(files)
+
+
+def test_the_key_is_not_in_what_is_shown_of_it(files):
+    assert b"PRIVATE" in load(files).pems.key
+    assert "PRIVATE" not in repr(load(files))
+
+
+def test_names_of_an_odd_kind_are_left_out_and_no_surprise():
+    key = generate_private_key(SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    # GeneralName [3] x400Address, empty (RFC 5280, 4.2.1.6), which nobody reads.
+    odd = x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, bytes.fromhex("3002a300"))
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now)
+    signed = builder.add_extension(odd, critical=False).sign(key, hashes.SHA256())
+
+    assert facts_of(signed.public_bytes(serialization.Encoding.PEM)).names == ()
+
+
 @pytest.mark.parametrize("kind", ["ed25519", "p521"])
 def test_a_key_that_grpc_cannot_use_is_refused(files, kind):
     key = Ed25519PrivateKey.generate() if kind == "ed25519" else generate_private_key(SECP521R1())
@@ -126,6 +153,18 @@ def test_a_key_that_grpc_cannot_use_is_refused(files, kind):
     form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     Path(files.certificate).write_bytes(signed.public_bytes(serialization.Encoding.PEM))
     Path(files.key).write_bytes(key.private_bytes(serialization.Encoding.PEM, *form))
+
+    with pytest.raises(TlsFileError, match=r"tls-certificate: .* expected RSA, or EC on the curve"):
+        load(files)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="it takes openssl to make such a key")
+def test_an_rsa_key_for_one_use_alone_is_refused_as_grpc_cannot_use_it(files):
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa-pss", "-pkeyopt", "rsa_keygen_bits:2048",
+         "-nodes", "-subj", "/CN=localhost", "-keyout", files.key, "-out", files.certificate],
+        check=True, capture_output=True,
+    )  # fmt: skip
 
     with pytest.raises(TlsFileError, match=r"tls-certificate: .* expected RSA, or EC on the curve"):
         load(files)
