@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from runtimes.contract.tensor import Buffer
 from server.frontends.closing import Closing
 from server.frontends.one_write import OneWrite
+from server.frontends.sliced_write import SlicedWrite
 from server.frontends.whole_request import WholeCycle, WholeDoor, body_size
 
 Cycle = RequestResponseCycle | WholeCycle
@@ -50,6 +51,10 @@ class BoundedProtocol(HttpToolsProtocol):
     door: WholeDoor | None = None
     """Takes requests past uvicorn's cycle, where there is one."""
 
+    stopping = False
+    """Of all connections of one server: it takes no more requests than it must."""
+
+    _slices: SlicedWrite | None = None
     _ends_at = float("inf")
     _leaving = False
     _progress = False
@@ -64,13 +69,34 @@ class BoundedProtocol(HttpToolsProtocol):
         """Start the clock of the first head."""
         super().connection_made(transport)
         self.flow = _QueuedFlow(transport, self.pipeline)
-        self.transport = cast(asyncio.Transport, OneWrite(transport, self.loop.call_soon))
+        taking: asyncio.WriteTransport = transport
+        if transport.get_extra_info("sslcontext") is not None:
+            taking = self._slices = SlicedWrite(transport)
+        self.transport = cast(asyncio.Transport, OneWrite(taking, self.loop.call_soon))
         self._ends_at = self.closing.ends_at(self.loop.time())
         self._arm()
+        if self.stopping:
+            self.shutdown()  # its handshake took until after all others were told
+
+    def pause_writing(self) -> None:
+        """The client takes nothing up."""
+        if self._slices is not None:
+            self._slices.pause()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """It does again; what waits goes first."""
+        if self._slices is not None:
+            self._slices.resume()
+            if self._slices.is_full:
+                return
+        super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clock, and let the request being answered know that its client is gone."""
         self._disarm()
+        if self._slices is not None:
+            self._slices.drop()
         if self._idle_timer is not None:
             self._idle_timer.cancel()
         # uvicorn tells the latest request only, which may be waiting for this one.

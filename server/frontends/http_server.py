@@ -78,10 +78,11 @@ class HttpServer:
         nothing else is spoken there.
         """
         self._socket = _bind(host, port, reuse_port)
+        self._protocol = _protocol(closing, door)
         self._server = _Server(
             uvicorn.Config(
                 cast(Any, app),  # uvicorn and Starlette spell the same ASGI types apart
-                http=_protocol(closing, door),
+                http=self._protocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -102,6 +103,11 @@ class HttpServer:
         port: int = self._socket.getsockname()[1]
         return port
 
+    @property
+    def is_stopping(self) -> bool:
+        """True once no new client is taken."""
+        return self._protocol.stopping
+
     async def start(self) -> None:
         """Begin to accept; returns once connections are answered."""
         self._task = asyncio.ensure_future(self._server.serve(sockets=[self._socket]))
@@ -114,6 +120,7 @@ class HttpServer:
         """Accept no more, finish what is in flight, close; `grace` in place of that given first."""
         if grace is not None:
             self._server.config.timeout_graceful_shutdown = max(1, round(grace))
+        self._protocol.stopping = True
         self._server.should_exit = True
         if self._task is not None:
             await self._task

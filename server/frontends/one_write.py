@@ -24,7 +24,7 @@ class OneWrite(asyncio.WriteTransport):
 
     def __init__(
         self,
-        inner: asyncio.Transport,
+        inner: asyncio.WriteTransport,
         call_soon: Callable[[Callable[[], None]], asyncio.Handle],
     ) -> None:
         super().__init__()

@@ -147,6 +147,10 @@ def test_clients_without_a_certificate_are_refused(world):
     with world.channel(own=False) as channel, pytest.raises(grpc.RpcError) as refusal:
         channel.unary_unary(LIVE)(b"", timeout=10)
     assert refusal.value.code() is grpc.StatusCode.UNAVAILABLE
+    # Both ports are there for those who have one.
+    assert httpx.get(f"{world.rest}/v2", verify=world.context).status_code == 200
+    with world.channel() as channel:
+        channel.unary_unary(LIVE)(b"", timeout=10)
 
 
 def test_probes_and_operators_need_none(world):

@@ -188,7 +188,8 @@ def test_neither_handshakes_nor_idle_clients_hold_up_the_stop(on_uvloop):
 
 def _connected(port: int) -> ssl.SSLSocket:
     sock = socket.create_connection(("127.0.0.1", port))
-    return trusting(AUTHORITY).wrap_socket(sock, server_hostname=NAME)
+    # A connection that is cut shall not look like one that has said its last word.
+    return trusting(AUTHORITY).wrap_socket(sock, server_hostname=NAME, suppress_ragged_eofs=False)
 
 
 def _deaf(port: int) -> ssl.SSLSocket:
@@ -220,17 +221,17 @@ def test_a_client_that_reads_late_gets_all_of_an_answer_after_which_the_connecti
         written.set()
 
     def late(tls: ssl.SSLSocket) -> int:
-        received = 0
+        received = bytearray()
         while part := tls.recv(1 << 20):
-            received += len(part)
+            received += part
         tls.close()
-        return received
+        return len(received.partition(b"\r\n\r\n")[2])
 
     async def test(world):
         tls = await asyncio.to_thread(_connected, world.server.port)
         tls.sendall(b"GET /%d HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % size)
         await written.wait()
-        assert await asyncio.to_thread(late, tls) > size
+        assert await asyncio.to_thread(late, tls) == size
 
     on_uvloop(test, application=told)
 
@@ -246,6 +247,33 @@ def test_a_connection_of_a_certain_age_ends_with_its_next_answer(on_uvloop):
         writer.close()
 
     on_uvloop(test, max_age=0.001)
+
+
+def test_a_handshake_that_ends_when_the_server_is_stopping_makes_no_new_client(on_uvloop):
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def held(scope, receive, send):
+        begun.set()
+        await go_on.wait()
+        await app(scope, receive, send)
+
+    async def test(world):
+        reader, writer = await world.connect()
+        late_reader, late_writer = await world.plain()
+        writer.write(REQUEST % 3)
+        await begun.wait()
+        stopping = asyncio.ensure_future(world.server.stop())
+        while not world.server.is_stopping:
+            await asyncio.sleep(0.01)
+        await late_writer.start_tls(trusting(AUTHORITY), server_hostname=NAME)
+        assert await late_reader.read() == b""
+        go_on.set()
+        assert (await answer(reader))[1] == bytes(3)
+        await stopping  # which logs if the grace was not enough
+        for one in (writer, late_writer):
+            one.close()
+
+    on_uvloop(test, application=held)
 
 
 def test_what_is_in_flight_when_the_server_stops_is_answered(on_uvloop):
