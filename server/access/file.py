@@ -9,12 +9,11 @@ tokens:
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from pathlib import Path
 
 from server.access.rules import Holder, Right, Rules
+from server.bounded_file import BoundedFileError, read_bounded
 from server.repository.names import shown
 from server.repository.plain_yaml import PlainYamlError, load
 
@@ -33,16 +32,9 @@ class AccessFileError(Exception):
 def read_access_file(path: Path) -> bytes:
     """What is in it, for `rules_in`. Raises AccessFileError."""
     try:
-        # Without waiting: a pipe would keep whoever reads it for ever.
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise AccessFileError(f"'{path}' is no file")
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise AccessFileError(f"'{path}' cannot be read: {error.strerror}") from None
-    if len(content) > MAX_BYTES:
-        raise AccessFileError(f"'{path}' is over {MAX_BYTES} bytes")
-    return content
+        return read_bounded(path, MAX_BYTES)
+    except BoundedFileError as error:
+        raise AccessFileError(str(error)) from None
 
 
 def rules_in(content: bytes) -> Rules:

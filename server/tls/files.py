@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from server.bounded_file import BoundedFileError, FileTooLargeError, read_bounded
+
 MAX_BYTES = 2**20
 """The most that is read of a file; a chain of ten certificates has a fiftieth of it."""
 
@@ -67,10 +69,8 @@ def _not_certificates(setting: str, path: str) -> str:
 
 def _read(setting: str, path: str) -> bytes:
     try:
-        with Path(path).open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise TlsFileError(f"{setting}: '{path}' cannot be read: {error.strerror}") from None
-    if len(content) > MAX_BYTES:
-        raise TlsFileError(f"{setting}: '{path}' is over {MAX_BYTES} bytes; expected PEM")
-    return content
+        return read_bounded(Path(path), MAX_BYTES)
+    except FileTooLargeError as error:
+        raise TlsFileError(f"{setting}: {error}; expected PEM") from None
+    except BoundedFileError as error:
+        raise TlsFileError(f"{setting}: {error}") from None

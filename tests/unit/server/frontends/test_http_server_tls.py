@@ -36,6 +36,18 @@ async def app(scope, receive, send):
     await send({"type": "http.response.body", "body": bytes(size)})
 
 
+class Held:
+    """The same, once it is told to go on."""
+
+    def __init__(self) -> None:
+        self.begun, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def __call__(self, scope, receive, send):
+        self.begun.set()
+        await self.go_on.wait()
+        await app(scope, receive, send)
+
+
 class World:
     """A server with its certificate."""
 
@@ -250,24 +262,19 @@ def test_a_connection_of_a_certain_age_ends_with_its_next_answer(on_uvloop):
 
 
 def test_a_handshake_that_ends_when_the_server_is_stopping_makes_no_new_client(on_uvloop):
-    begun, go_on = asyncio.Event(), asyncio.Event()
-
-    async def held(scope, receive, send):
-        begun.set()
-        await go_on.wait()
-        await app(scope, receive, send)
+    held = Held()
 
     async def test(world):
         reader, writer = await world.connect()
         late_reader, late_writer = await world.plain()
         writer.write(REQUEST % 3)
-        await begun.wait()
+        await held.begun.wait()
         stopping = asyncio.ensure_future(world.server.stop())
         while not world.server.is_stopping:
             await asyncio.sleep(0.01)
         await late_writer.start_tls(trusting(AUTHORITY), server_hostname=NAME)
         assert await late_reader.read() == b""
-        go_on.set()
+        held.go_on.set()
         assert (await answer(reader))[1] == bytes(3)
         await stopping  # which logs if the grace was not enough
         for one in (writer, late_writer):
@@ -277,24 +284,19 @@ def test_a_handshake_that_ends_when_the_server_is_stopping_makes_no_new_client(o
 
 
 def test_what_is_in_flight_when_the_server_stops_is_answered(on_uvloop):
-    begun, go_on = asyncio.Event(), asyncio.Event()
-
-    async def held(scope, receive, send):
-        begun.set()
-        await go_on.wait()
-        await app(scope, receive, send)
+    held = Held()
 
     async def test(world):
         reader, writer = await world.connect()
         writer.write(REQUEST % 3)
-        await begun.wait()
+        await held.begun.wait()
         port = world.server.port
         stopping = asyncio.ensure_future(world.server.stop())
         with contextlib.suppress(ConnectionError):  # until nobody listens any more
             while True:
                 (await asyncio.open_connection("127.0.0.1", port))[1].close()
                 await asyncio.sleep(0.01)
-        go_on.set()
+        held.go_on.set()
         assert (await answer(reader))[1] == bytes(3)
         assert await reader.read() == b""
         await stopping

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -168,6 +169,12 @@ def test_an_rsa_key_for_one_use_alone_is_refused_as_grpc_cannot_use_it(files):
 
     with pytest.raises(TlsFileError, match=r"tls-certificate: .* expected RSA, or EC on the curve"):
         load(files)
+
+
+def test_a_pipe_is_no_file_and_nobody_waits_for_it(files, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(TlsFileError, match=r"tls-key: .* is no file"):
+        load(TlsFiles(files.certificate, str(tmp_path / "pipe")))
 
 
 def test_a_folder_is_no_file(files, tmp_path):
