@@ -121,12 +121,13 @@ def test_versions_and_labels_are_those_of_the_file(configured):
 
 
 def test_a_new_version_in_a_base_path_is_taken_up(configured):
-    configured.write(entry("scaling", configured.root / "scaling"))
-    configured.until_answers("scaling", 4.0)
+    save_scaling(configured.root / "growing/1", 2.0)
+    configured.write(entry("growing", configured.root / "growing"))
+    configured.until_answers("growing", 2.0)
 
-    save_scaling(configured.root / "scaling/6", 5.0)
+    save_scaling(configured.root / "growing/2", 3.0)
 
-    configured.until_answers("scaling", 5.0)
+    configured.until_answers("growing", 3.0)
 
 
 def test_batching_is_as_the_parameters_say_for_models_that_have_none(configured):
@@ -136,7 +137,7 @@ def test_batching_is_as_the_parameters_say_for_models_that_have_none(configured)
     configured.write(
         *(entry(name, configured.root / name) for name in ("scaling", "own", "single"))
     )
-    configured.until_answers("scaling", 5.0)
+    configured.until_answers("scaling", 4.0)
     configured.at.until_answers("own", 1)
     until(lambda: configured.at.states("single") == {"1": "READY"})
 
@@ -150,12 +151,12 @@ def test_batching_is_as_the_parameters_say_for_models_that_have_none(configured)
 
 def test_a_config_that_is_wrong_changes_nothing_and_is_told(configured):
     configured.write(entry("scaling", configured.root / "scaling"))
-    configured.until_answers("scaling", 5.0)
+    configured.until_answers("scaling", 4.0)
 
     configured.write(entry("scaling", configured.root / "scaling"), "config { nome: 'x' }")
     told = configured.at.server.wait_for("model config not taken up; all models stay as they are")
     assert told["reason"].startswith("models.config: line 1: ")
-    assert configured.answer("scaling") == 5.0
+    assert configured.answer("scaling") == 4.0
 
     configured.write(entry("scaling", configured.root / "scaling"), entry("x", configured.root))
     configured.at.until_reason("x", "", "no version folder")
@@ -199,7 +200,7 @@ def test_a_call_that_fails_says_why_and_what_serves_goes_on(configured):
             with pytest.raises(grpc.RpcError, match=words):
                 reload(*entries)
 
-    assert configured.answer("scaling") == 5.0
+    assert configured.answer("scaling") == 4.0
 
 
 Round = tuple[list[str], float, str, str]
@@ -223,10 +224,10 @@ def replaced_under_load(configured: Configured) -> Iterator[Callable[[int], Iter
     kept = entry("kept", configured.root / "scaling")
     configured.write(kept, entry("moved", configured.root / "far/away/blue"))
     configured.until_answers("moved", 10.0)
-    configured.until_answers("kept", 5.0)
+    configured.until_answers("kept", 4.0)
     with Asking(configured.at.server.url, ("kept", "moved"), 2) as asked:
         yield rounds
 
     assert asked.failures == []
-    assert set(asked.answers) == {("kept", 5.0), ("moved", 10.0), ("moved", 20.0)}
+    assert set(asked.answers) == {("kept", 4.0), ("moved", 10.0), ("moved", 20.0)}
     assert configured.at.reached("kept", "ENDED") == []

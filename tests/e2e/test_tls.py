@@ -126,7 +126,7 @@ def trouble(server: ServerProcess) -> list[Event]:
 
 
 def test_the_log_says_that_tls_is_spoken(world):
-    assert world.server.wait_for("listening")["tls"] is True
+    assert world.server.listening["tls"] is True
 
 
 @pytest.mark.skipif(not CLIENT_PYTHON.exists(), reason="the clients' environment is missing")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -35,9 +36,9 @@ def at(tmp_path_factory) -> Iterator[Operator]:
         yield Operator(server)
 
 
-@pytest.fixture(autouse=True)
+@contextlib.contextmanager
 def nobody_else_notices(at: Operator) -> Iterator[None]:
-    """Throughout every test the server is live and the model beside answers."""
+    """Throughout, the server is live and the model beside answers."""
     other, over, wrong = Operator(at.server), threading.Event(), []
 
     def ask() -> None:
@@ -51,6 +52,12 @@ def nobody_else_notices(at: Operator) -> Iterator[None]:
     over.set()
     thread.join(30)
     assert wrong == []
+
+
+@pytest.fixture(autouse=True)
+def unnoticed(at: Operator) -> Iterator[None]:
+    with nobody_else_notices(at):
+        yield
 
 
 def infer_over_grpc(at: Operator, model: str, row: bytes) -> grpc.StatusCode:
@@ -141,16 +148,19 @@ def test_a_broken_gpu_context_ends_the_worker_and_the_next_request_is_answered(a
     replaced(at, "device-lost", worker.pid)
 
 
-def test_a_killed_zygote_is_survived_by_its_workers_and_new_loads(at):
-    zygotes = {worker.ppid() for worker in at.workers("neighbour")}
-    (zygote,) = zygotes
-    (worker,) = at.workers("stopped")
+def test_a_killed_zygote_is_survived_by_its_workers_and_new_loads(tmp_path):
+    for name in ("orphaned", "neighbour"):
+        add_echo(tmp_path, name)
+    with serving(tmp_path, arguments=FAST) as server, nobody_else_notices(Operator(server)):
+        at = Operator(server)
+        (zygote,) = {worker.ppid() for worker in at.workers("neighbour")}
+        (worker,) = at.workers("orphaned")
 
-    os.kill(zygote, signal.SIGKILL)
-    at.server.wait_for("zygote exited")
+        os.kill(zygote, signal.SIGKILL)
+        server.wait_for("zygote exited")
 
-    assert at.infer("stopped").status_code == 200
-    assert at.workers("stopped") == []  # it lives on, and is nobody's child
-    worker.kill()
-    until(lambda: at.workers("stopped"))
-    until(lambda: at.infer("stopped").status_code == 200)
+        assert at.infer("orphaned").status_code == 200
+        assert at.workers("orphaned") == []  # it lives on, and is nobody's child
+        worker.kill()
+        until(lambda: at.workers("orphaned"))
+        until(lambda: at.infer("orphaned").status_code == 200)

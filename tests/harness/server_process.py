@@ -33,6 +33,7 @@ class ServerProcess:
             env={**os.environ, **(environment or {})},
         )  # fmt: skip
         self.events: list[Event] = []
+        self.listening: Event = {}
         self._lines: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -64,10 +65,10 @@ class ServerProcess:
 
     def started(self) -> ServerProcess:
         """Wait until it listens and every model is READY or FAILED."""
-        listening = self.wait_for("listening")
-        self.http_port = listening["rest"]
-        self.grpc_port = listening["grpc"]
-        self.metrics_port = listening["metrics"]
+        self.listening = self.wait_for("listening")
+        self.http_port = self.listening["rest"]
+        self.grpc_port = self.listening["grpc"]
+        self.metrics_port = self.listening["metrics"]
         self.wait_for("all models settled", 120)
         return self
 
