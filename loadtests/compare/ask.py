@@ -11,6 +11,7 @@ import grpc
 import requests
 
 from loadtests.compare.places import Place
+from loadtests.compare.refused import check_answer, check_error
 from loadtests.compare.underway import ServerError
 from loadtests.generator.answer import TIMEOUT
 from loadtests.generator.target import GRPC
@@ -31,7 +32,7 @@ UNTRUSTED = (
 
 
 def signature_at(place: Place) -> Signature:
-    """By the model's metadata. Raises ServerError."""
+    """By the model's metadata. Raises ServerError, RefusedError where it is not shown to us."""
     if not place.rest:
         raise ServerError(
             f"candidate '{place.name}' can't be the reference: it has no metadata of the Open "
@@ -39,7 +40,10 @@ def signature_at(place: Place) -> Signature:
         )
     url = f"{place.rest}/v2/models/{quote(place.model, safe='')}"
     try:
-        answer = requests.get(url, timeout=TIMEOUT, verify=place.trust.verify)
+        answer = requests.get(
+            url, timeout=TIMEOUT, verify=place.trust.verify, auth=place.token.auth
+        )
+        check_answer(place, answer)
         return signature_of(answer.json())
     except requests.exceptions.SSLError:
         raise ServerError(f"candidate '{place.name}' {UNTRUSTED}") from None
@@ -70,7 +74,8 @@ def ask(
 ) -> tuple[list[Answers], list[float]]:
     """The answers, outputs under the reference's names, and the seconds each took.
 
-    Raises ServerError where one is refused or can't be read.
+    Raises ServerError where one is refused or can't be read, RefusedError where nobody with this
+    token, or without one, may ask.
     """
     own = renamed(samples, place.candidate.names)
     back = {theirs: ours for ours, theirs in place.candidate.names.items()}
@@ -84,11 +89,12 @@ def ask(
     except requests.exceptions.SSLError:
         raise ServerError(f"candidate '{place.name}' {UNTRUSTED}") from None
     except (requests.RequestException, grpc.RpcError) as error:
+        check_error(place, error)
         hint = f", or it {UNTRUSTED}" if is_tls(place.address) else ""
         reason = _reason(error) + hint
         raise ServerError(f"candidate '{place.name}' does not answer: {reason}") from None
     except (ValueError, KeyError, TypeError, IndexError) as error:
-        reason = str(error)[:SHOWN]
+        reason = place.token.hidden_in(str(error))[:SHOWN]
         raise ServerError(f"candidate '{place.name}': no answer to read ({reason})") from None
     answers: list[Answers] = [
         {back.get(name, name): array for name, array in answer.items()} for answer, _ in found
@@ -115,13 +121,13 @@ def _by_http(
             began = time.monotonic()
             answer = session.post(
                 place.address + call.path, call.body, headers=dict(call.headers), timeout=TIMEOUT,
-                verify=place.trust.verify,
+                verify=place.trust.verify, auth=place.token.auth,
             )  # fmt: skip
             seconds = time.monotonic() - began
+            check_answer(place, answer)
             if answer.status_code != 200:
-                raise ServerError(
-                    f"candidate '{place.name}': {answer.status_code} {answer.text[:SHOWN]}"
-                )
+                text = place.token.hidden_in(answer.text)[:SHOWN]
+                raise ServerError(f"candidate '{place.name}': {answer.status_code} {text}")
             if place.protocol == "tfs-rest":
                 read = tfs_rest.read(answer.content, signature)
             elif place.protocol == "torchserve":
@@ -137,10 +143,11 @@ def _by_grpc(place: Place, samples: Sequence[Sample]) -> list[tuple[Answers, flo
     wire = tfs_grpc if place.protocol == "tfs-grpc" else oip_grpc
     with _channel(place) as channel:
         call = channel.unary_unary(wire.METHOD, bytes, bytes)
+        shown = tuple(place.token.headers.items())
         for sample in samples:
             message = wire.request(place.model, sample)
             began = time.monotonic()
-            answer = call(message, timeout=TIMEOUT, wait_for_ready=True)
+            answer = call(message, timeout=TIMEOUT, wait_for_ready=True, metadata=shown)
             found.append((wire.read(answer), time.monotonic() - began))
     return found
 

@@ -19,6 +19,7 @@ from loadtests.compare.numerics import explanations
 from loadtests.compare.parity import parity
 from loadtests.compare.places import Place, places, settings_of
 from loadtests.compare.points import points_of
+from loadtests.compare.refused import RefusedError
 from loadtests.compare.result import CLOSED, Result
 from loadtests.compare.rounds import Step, rates_for, steps
 from loadtests.compare.spec import Spec, SpecError
@@ -98,9 +99,11 @@ def _check_parity(spec: Spec, all_places: Sequence[Place], found: Found, say: Sa
         try:
             answers[place.name], found.asked[place.name] = ask(place, samples, signature)
         except ServerError as error:
-            if place is reference:
+            if place is reference or isinstance(error, RefusedError):
                 raise
             found.problems[place.name] = str(error)
+            continue
+        found.notes += facts.notes_on_statistics(place)
     wanted = answers[reference.name]
     for name, own in answers.items():
         found.parity[name] = parity(own, wanted, spec.parity)

@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 import requests
 
-from loadtests.generator.trust import Trust
+from loadtests.compare.places import Place
+from loadtests.compare.refused import RefusedError, check_answer
 
 TIMEOUT = 10.0
 NS_PER_MS = 1e6
@@ -55,11 +56,24 @@ class Counters:
         return {**known, "protocol": max(0.0, self.total_ns / per - sum(known.values()))}
 
 
-def read_counters(url: str, model: str, trust: Trust) -> Counters | None:
-    """Ask the server at `url`; None where it has no such statistics."""
-    address = f"{url}/v2/models/{quote(model, safe='')}/stats"
+def read_counters(place: Place) -> Counters | None:
+    """As `ask_for_counters`, None also where they are refused."""
     try:
-        answer = requests.get(address, timeout=TIMEOUT, verify=trust.verify)
+        return ask_for_counters(place)
+    except RefusedError:
+        return None
+
+
+def ask_for_counters(place: Place) -> Counters | None:
+    """Ask its server; None where it has no such statistics. Raises RefusedError."""
+    if not place.rest:
+        return None
+    address = f"{place.rest}/v2/models/{quote(place.model, safe='')}/stats"
+    try:
+        answer = requests.get(
+            address, timeout=TIMEOUT, verify=place.trust.verify, auth=place.token.auth
+        )
+        check_answer(place, answer)
         if answer.status_code != 200:
             return None
         return counters_of(answer.json())

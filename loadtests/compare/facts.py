@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import yaml
 
-from loadtests.compare.counters import read_counters
+from loadtests.compare.counters import ask_for_counters, read_counters
 from loadtests.compare.found import Found
 from loadtests.compare.places import Place
 from loadtests.compare.processes import memory, tree
+from loadtests.compare.refused import RefusedError
 from loadtests.compare.result import CandidateResult, Requests
 from loadtests.compare.spec import Spec
 from loadtests.compare.terms import TermValues, terms_of
@@ -29,8 +30,17 @@ def terms(spec: Spec, place: Place) -> TermValues:
 
 def counted(place: Place) -> int | None:
     """How many requests its server says it answered in all."""
-    counters = read_counters(place.rest, place.model, place.trust) if place.rest else None
+    counters = read_counters(place)
     return counters.answered if counters is not None else None
+
+
+def notes_on_statistics(place: Place) -> list[str]:
+    """What has to be said where its server refuses them, which ends no comparison."""
+    try:
+        ask_for_counters(place)
+    except RefusedError as error:
+        return [f"The statistics are not there: {error}"]
+    return []
 
 
 def memory_of(place: Place) -> int | None:

@@ -56,6 +56,7 @@ class Meter:
             renamed(self._samples, place.candidate.names),
             seconds=seconds, rate=rate, concurrency=spec.in_flight if rate else spec.clients,
             moments=spec.moments, seed=spec.seed + round_number, trust=place.trust,
+            token=place.token,
         )  # fmt: skip
 
     def measure(
@@ -66,13 +67,13 @@ class Meter:
         library = self._gpu
         watch = GpuWatch((lambda: look(library)) if library is not None else None)
         # Looking for processes takes CPU itself, so that is done before and after the load.
-        counters, processes = _counters(place), tree(place.pid)
+        counters, processes = read_counters(place), tree(place.pid)
         with connected([plan], self._work / "generator") as load:
             cpu = cpu_seconds(processes)
             with watch:
                 load.begin()
                 (records,) = load.wait(seconds + TIMEOUT + STOP_TIMEOUT)
-            after = Seen(_counters(place), cpu_seconds(processes))
+            after = Seen(read_counters(place), cpu_seconds(processes))
         return cell_of(
             place.name, round_number, rate, records, Seen(counters, cpu), after, watch.result,
             memory(tree(place.pid)),
@@ -119,10 +120,6 @@ def cell_of(
         failures=dict(failures.most_common(MOST_FAILURES)),
         generator_cpu=health.cpu_share, limits=health.limits,
     )  # fmt: skip
-
-
-def _counters(place: Place) -> Counters | None:
-    return read_counters(place.rest, place.model, place.trust) if place.rest else None
 
 
 def _spent(before: float | None, after: float | None) -> float | None:

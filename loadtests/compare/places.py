@@ -14,9 +14,11 @@ import yaml
 
 from loadtests.compare.spec import Candidate, Spec
 from loadtests.compare.terms import frontends, model_settings
+from loadtests.compare.token_file import read_token
 from loadtests.compare.underway import ServerError, Underway, start
 from loadtests.generator.target import GRPC, TargetProtocol
 from loadtests.generator.trust import Trust
+from loadtests.wire.token import Token
 
 HIDDEN = ("golden", "warmup")
 """Folders of a model that are not copied: each candidate is asked the same, and warmed alike."""
@@ -28,7 +30,7 @@ class Place:
 
     `rest` is where the Open Inference Protocol's statistics are, "" where nowhere, `pid` the
     server's process, 0 where not known, `folder` the model's in the server's repository, `trust`
-    who vouches for it over TLS.
+    who vouches for it over TLS, `token` what it is shown.
     """
 
     candidate: Candidate
@@ -42,6 +44,7 @@ class Place:
     folder: Path | None = None
     shared: bool = False
     trust: Trust = field(default_factory=Trust)
+    token: Token = field(default_factory=Token)
 
     @property
     def name(self) -> str:
@@ -62,13 +65,11 @@ def places(spec: Spec, base: Path, work: Path) -> Iterator[list[Place]]:
     """All candidates, loaded; `base` is what paths in the spec start from. Raises ServerError."""
     servers: list[Underway] = []
     try:
-        found: dict[str, Place] = {}
+        # First, because their files may be wrong: then nothing need be started.
+        found = {one.name: _elsewhere(spec, one, base) for one in spec.candidates if one.url}
         for number, group in enumerate(_groups(spec)):
             folder = work / f"server{number}"
             found |= _start(spec, group, base, folder, servers)
-        for candidate in spec.candidates:
-            if candidate.url:
-                found[candidate.name] = _elsewhere(spec, candidate, base)
         yield [found[candidate.name] for candidate in spec.candidates]
     finally:
         for server in servers:
@@ -171,8 +172,10 @@ def _elsewhere(spec: Spec, candidate: Candidate, base: Path) -> Place:
     url = candidate.url.rstrip("/")
     speaks_statistics = protocol in ("rest", "rest-json")
     rest = candidate.rest.rstrip("/") or (url if speaks_statistics else "")
-    trust = _trust(candidate, base)
-    return Place(candidate, protocol, url, candidate.model, rest, candidate.pid, {}, trust=trust)
+    return Place(
+        candidate, protocol, url, candidate.model, rest, candidate.pid, {},
+        trust=_trust(candidate, base), token=read_token(candidate, base),
+    )  # fmt: skip
 
 
 def _trust(candidate: Candidate, base: Path) -> Trust:

@@ -70,7 +70,7 @@ class Candidate(_Part, frozen=True, kw_only=True):
     Of another server `terms` are what is known of it, `pid` its process on this machine, `rest`
     where it gives statistics if `url` does not. `names` are its names for the reference's tensors.
     `ca_file` has the authorities that vouch for it over TLS, instead of the system's; with
-    `insecure` nobody need do so.
+    `insecure` nobody need do so. `token_file` has the token that it is shown.
     """
 
     name: Name
@@ -82,6 +82,7 @@ class Candidate(_Part, frozen=True, kw_only=True):
     pid: Annotated[int, msgspec.Meta(ge=0)] = 0
     ca_file: str = ""
     insecure: bool = False
+    token_file: str = ""
     protocol: TargetProtocol | None = None
     terms: dict[str, Any] = {}
     names: dict[str, str] = {}
@@ -184,6 +185,10 @@ def _of(candidate: Candidate) -> list[str]:
                          f"HOST:PORT or grpcs://HOST:PORT, got '{url}'")  # fmt: skip
     if not candidate.url and (candidate.terms or candidate.pid or candidate.rest):
         found.append(f"{at}: terms, pid and rest are for another server by url; say settings")
+    if not candidate.url and candidate.token_file:
+        found.append(f"{at}: token_file is for another server by url")
+    if "\0" in candidate.token_file:
+        found.append(f"{at}: token_file: expected a path")
     if not candidate.url and candidate.protocol == "torchserve":
         found.append(f"{at}: protocol torchserve is for another server by url")
     over_tls = is_tls(candidate.url) or is_tls(candidate.rest)

@@ -18,6 +18,7 @@ from typing import Protocol
 from loadtests.generator.answer import TIMEOUT, Answer
 from loadtests.generator.plan import READY, Arrival, Plan, arrivals
 from loadtests.generator.records import Effort, Recorder, Records
+from loadtests.wire import token
 
 
 class Client(Protocol):
@@ -89,9 +90,8 @@ def _client(plan: Plan) -> Client:
     if plan.transport == "http":
         from loadtests.generator.http_client import HttpClient
 
-        return HttpClient(
-            plan.address, plan.requests, plan.trust.context() if plan.trust is not None else None
-        )
+        tls = plan.trust.context() if plan.trust is not None else None
+        return HttpClient(plan.address, plan.requests, plan.token, tls)
     from loadtests.generator.grpc_client import GrpcClient
     from loadtests.wire import oip_grpc, tfs_grpc
 
@@ -99,7 +99,7 @@ def _client(plan: Plan) -> Client:
     # Other services' answers are not read: what they are is not known here.
     credentials = plan.trust.credentials() if plan.trust is not None else None
     reader = readers.get(plan.method)
-    return GrpcClient(plan.address, plan.method, plan.requests, reader, credentials)
+    return GrpcClient(plan.address, plan.method, plan.requests, reader, plan.token, credentials)
 
 
 async def _main(plan: Plan, target: Path) -> None:
@@ -121,7 +121,8 @@ def main(plan: Path, target: Path) -> int:
     loop = asyncio.SelectorEventLoop(selectors.SelectSelector())
     try:
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            runner.run(_main(Plan.unpack(plan.read_bytes()), target))
+            read = Plan.unpack(plan.read_bytes())
+            runner.run(_main(replace(read, token=token.from_environment()), target))
     except (OSError, TimeoutError) as error:
         print(f"the server can't be reached: {error or 'no answer'}", file=sys.stderr)
         return 1

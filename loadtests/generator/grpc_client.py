@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import grpc
 
 from loadtests.generator.answer import TIMEOUT, Answer, stages_of
+from loadtests.wire.token import Token
 
 LARGEST = -1
 """No bound on messages: it is the server's that are tested."""
@@ -25,10 +26,13 @@ class GrpcClient:
         method: str,
         requests: Sequence[bytes],
         version_of: VersionOf | None,
+        token: Token,
         credentials: grpc.ChannelCredentials | None = None,
     ) -> None:
         self._requests = requests
         self._version_of = version_of
+        self._token = token
+        self._shown = tuple(token.headers.items())
         options = [("grpc.max_receive_message_length", LARGEST)]
         self._channel = (
             grpc.aio.insecure_channel(address, options)
@@ -47,11 +51,12 @@ class GrpcClient:
         """Send one request and tell what came of it; never raises."""
         async with self._slots:
             started, sent = time.monotonic(), time.time()
-            call = self._call(self._requests[request], timeout=TIMEOUT)
+            call = self._call(self._requests[request], timeout=TIMEOUT, metadata=self._shown)
             try:
                 response = await call
             except grpc.aio.AioRpcError as error:
-                failure = f"{error.code().name} {error.details()}"
+                details = self._token.hidden_in(error.details() or "")
+                failure = f"{error.code().name} {details}"
                 return Answer(started, sent, time.time(), failure=failure)
             answered = time.time()
             timing = dict(await call.trailing_metadata() or ()).get("server-timing", "")

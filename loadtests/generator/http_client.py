@@ -15,6 +15,8 @@ from collections.abc import Sequence
 import httptools
 
 from loadtests.generator.answer import TIMEOUT, Answer, stages_of
+from loadtests.wire.http_call import adding
+from loadtests.wire.token import Token
 
 VERSION = re.compile(rb'"model_version"\s*:\s*"?(\d{1,9})\b')
 """Found without parsing the JSON: that would cost more than all the rest for large answers."""
@@ -101,11 +103,16 @@ class HttpClient:
     """`clients` kept connections, used in turn; a request waits where all are in use."""
 
     def __init__(
-        self, address: str, requests: Sequence[bytes], tls: ssl.SSLContext | None = None
+        self,
+        address: str,
+        requests: Sequence[bytes],
+        token: Token,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         host, _, port = address.rpartition(":")
         self._host, self._port = host.strip("[]"), int(port)
-        self._requests = requests
+        self._requests = [adding(request, token.headers) for request in requests]
+        self._token = token
         self._tls = tls
         self._free: asyncio.Queue[_Connection] = asyncio.Queue()
 
@@ -133,7 +140,8 @@ class HttpClient:
             self._free.put_nowait(connection)
         answered, body = time.time(), b"".join(reply.body)
         if status != 200:
-            failure = f"{status} {body[:SHOWN].decode(errors='replace')}"
+            text = self._token.hidden_in(body.decode(errors="replace"))
+            failure = f"{status} {text[:SHOWN]}"
             return Answer(started, sent, answered, failure=failure)
         version = VERSION.search(body)
         stages = stages_of(reply.timing) if reply.timing else {}

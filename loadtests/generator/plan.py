@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import msgspec
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadtests.generator.trust import Trust
+from loadtests.wire.token import Token
 
 BLOCK = 1024
 
@@ -30,7 +31,7 @@ class Plan:
     `rate` of 0 is a closed loop: each of `clients` sends again once it is answered. In an open
     loop `clients` is the most that can be under way; a request that waits for a place is late,
     which counts as the server's time. It ends after `seconds`, with 0 when it is told to.
-    With `trust` it speaks TLS.
+    With `trust` it speaks TLS. `token` is shown with each request.
     """
 
     transport: Transport
@@ -45,10 +46,11 @@ class Plan:
     seconds: float = 0.0
     seed: int = 1
     trust: Trust | None = None
+    token: Token = field(default_factory=Token)
 
     def pack(self) -> bytes:
-        """As the content of a file."""
-        return msgspec.msgpack.encode(self)
+        """As the content of a file; without the token, which is never written down."""
+        return msgspec.msgpack.encode(replace(self, token=Token()))
 
     @classmethod
     def unpack(cls, content: bytes) -> Plan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import tempfile
@@ -42,7 +43,7 @@ class Load:
             with target.with_suffix(".log").open("wb") as log:
                 process = subprocess.Popen(
                     command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
-                    cwd=ROOT,
+                    cwd=ROOT, env={**os.environ, **plan.token.environment},
                 )  # fmt: skip
             self._processes.append(process)
 

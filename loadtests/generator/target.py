@@ -10,6 +10,7 @@ from loadtests.generator.plan import Moments, Plan, Transport
 from loadtests.generator.trust import Trust, is_tls
 from loadtests.samples.sample import Sample
 from loadtests.wire import oip_grpc, oip_rest, tfs_grpc, tfs_rest, torchserve
+from loadtests.wire.token import Token
 
 TargetProtocol = Literal["rest", "rest-json", "grpc", "tfs-rest", "tfs-grpc", "torchserve"]
 
@@ -39,14 +40,15 @@ def plan_for(
     moments: Moments = "poisson",
     seed: int = 1,
     trust: Trust | None = None,
+    token: Token | None = None,
 ) -> Plan:
     """`rate` requests per second (open loop), or at rate 0 `concurrency` clients (closed loop).
 
     `url` is http://HOST:PORT or https://HOST:PORT; for gRPC HOST:PORT or grpcs://HOST:PORT. Over
-    TLS the server must be one that `trust` believes, or the system where it is left out. In an open
-    loop `concurrency` is the most that can be under way: make it large, or the loop is not an open
-    one. Each sample becomes one request, sent equally often. Raises ValueError for what cannot be
-    sent.
+    TLS the server must be one that `trust` believes, or the system where it is left out. With
+    `token` it is shown that. In an open loop `concurrency` is the most that can be under way: make
+    it large, or the loop is not an open one. Each sample becomes one request, sent equally often.
+    Raises ValueError for what cannot be sent.
     """
     if not samples:
         raise ValueError("samples: expected at least one")
@@ -61,7 +63,7 @@ def plan_for(
     return Plan(
         transport=transport, address=address, requests=requests, method=GRPC.get(protocol, ""),
         rate=rate, moments=moments, clients=concurrency, seconds=seconds, seed=seed,
-        trust=(trust or Trust()) if is_tls(url) else None,
+        trust=(trust or Trust()) if is_tls(url) else None, token=token or Token(),
     )  # fmt: skip
 
 

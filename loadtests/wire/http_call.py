@@ -23,3 +23,12 @@ class HttpCall:
             f"Content-Length: {len(self.body)}",
         ]
         return "\r\n".join([*lines, "", ""]).encode() + self.body
+
+
+def adding(request: bytes, headers: Mapping[str, str]) -> bytes:
+    """Such bytes with more headers."""
+    if not headers:
+        return request
+    line, end, rest = request.partition(b"\r\n")
+    more = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return b"".join((line, end, more.encode(), rest))

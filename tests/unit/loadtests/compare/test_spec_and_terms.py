@@ -67,6 +67,8 @@ A = "candidates: [{name: a, model: m}"
          "gRPC always checks certificates"),
         ("candidates: [{name: a, model: m, url: 'http://h:1', rest: 'h/x'}]", "rest: expected"),
         ("candidates: [{name: a, model: m, protocol: torchserve}]", "by url"),
+        ("candidates: [{name: a, model: m, token_file: t}]", "token_file is for another server"),
+        ('candidates: [{name: a, model: m, url: "h:1", token_file: "t\\0"}]', "expected a path"),
     ],
 )  # fmt: skip
 def test_a_wrong_spec_is_refused_with_the_field(text, said):

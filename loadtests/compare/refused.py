@@ -1,0 +1,67 @@
+"""What to do about a server that wants a token, or another one than it was shown."""
+
+from __future__ import annotations
+
+import requests
+
+from loadtests.compare.places import Place
+from loadtests.compare.underway import ServerError
+
+UNKNOWN = ("401", "UNAUTHENTICATED")
+FORBIDDEN = ("403", "PERMISSION_DENIED")
+
+_TORCHSERVE = "InvalidKeyException"
+"""The type of TorchServe's error, whose status is 400 whatever is wrong with a token."""
+
+
+class RefusedError(ServerError):
+    """A server lets nobody in without a token, or not with this one; the message says what to do.
+
+    It ends a comparison, as a mistake in the spec does.
+    """
+
+
+def check_answer(place: Place, answer: requests.Response) -> None:
+    """Raise RefusedError where it is about who asked."""
+    code = str(answer.status_code)
+    if code == "400" and place.protocol == "torchserve" and _TORCHSERVE in answer.text:
+        code = UNKNOWN[0]
+    was_shown = "authorization" in answer.request.headers
+    _raise_if_refused(place, code, was_shown=was_shown)
+
+
+def check_error(place: Place, error: Exception) -> None:
+    """The same for what gRPC raised, which is a call, too; nothing of other errors."""
+    code = getattr(error, "code", None)
+    if callable(code):
+        _raise_if_refused(place, str(code().name), was_shown=bool(place.token.text))
+
+
+def _raise_if_refused(place: Place, code: str, *, was_shown: bool) -> None:
+    if code in (*UNKNOWN, *FORBIDDEN):
+        has_token = bool(place.token.text)
+        reason = why(code, has_token=has_token, was_shown=was_shown)
+        raise RefusedError(f"candidate '{place.name}': {reason}")
+
+
+def why(code: str, *, has_token: bool, was_shown: bool) -> str:
+    """In words what was refused with `code`, and what to do (pure).
+
+    `was_shown` is False where a token is there, but the answer came from where it does not go.
+    """
+    if not has_token:
+        return f"the server wants a token ({code}): say token_file, a file with one"
+    if not was_shown:
+        return (
+            f"the server sent the request on to another host or port, which is not shown the "
+            f"token ({code}): say where that is as url"
+        )
+    if code in UNKNOWN:
+        return (
+            f"the server does not take the token ({code}): put one into token_file that it knows "
+            "and that has not expired"
+        )
+    return (
+        f"the server does not allow this with the token ({code}): put one into token_file that may "
+        "ask the model and see its metadata"
+    )
