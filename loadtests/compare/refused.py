@@ -7,11 +7,11 @@ import requests
 from loadtests.compare.places import Place
 from loadtests.compare.underway import ServerError
 
-UNKNOWN = ("401", "UNAUTHENTICATED")
-FORBIDDEN = ("403", "PERMISSION_DENIED")
+TORCHSERVE = "400 InvalidKeyException"
+"""TorchServe's status and type of error, whatever is wrong with a token."""
 
-_TORCHSERVE = "InvalidKeyException"
-"""The type of TorchServe's error, whose status is 400 whatever is wrong with a token."""
+UNKNOWN = ("401", "UNAUTHENTICATED", TORCHSERVE)
+FORBIDDEN = ("403", "PERMISSION_DENIED")
 
 
 class RefusedError(ServerError):
@@ -24,8 +24,9 @@ class RefusedError(ServerError):
 def check_answer(place: Place, answer: requests.Response) -> None:
     """Raise RefusedError where it is about who asked."""
     code = str(answer.status_code)
-    if code == "400" and place.protocol == "torchserve" and _TORCHSERVE in answer.text:
-        code = UNKNOWN[0]
+    status, _, kind = TORCHSERVE.partition(" ")
+    if code == status and place.protocol == "torchserve" and kind in answer.text:
+        code = TORCHSERVE
     was_shown = "authorization" in answer.request.headers
     _raise_if_refused(place, code, was_shown=was_shown)
 

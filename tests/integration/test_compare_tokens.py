@@ -6,9 +6,11 @@ import http.server
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import grpc
 import numpy as np
 import pytest
 
@@ -132,13 +134,39 @@ def test_the_token_does_not_go_with_a_redirect_to_another_port(gateway):
 def test_what_a_server_repeats_gets_into_no_error_and_no_record(gateway):
     # What is kept of an error ends in the middle of the token.
     with pytest.raises(ServerError, match="500 ---") as error:
-        ask(gateway.place(TOKEN, str(ASK_KEEPS - 14), "torchserve"), SAMPLES, SIGNATURE)
-    model = str(GENERATOR_KEEPS - 14)
+        ask(gateway.place(TOKEN, str(ASK_KEEPS - 18), "torchserve"), SAMPLES, SIGNATURE)
+    model = str(GENERATOR_KEEPS - 18)
     records = run(plan_for(gateway.url, "torchserve", model, SAMPLES, seconds=0.1, token=TOKEN))
 
     for text in (str(error.value), *records.failures):
         assert "Bearer (th" in text
         assert SECRET[:3] not in text
+
+
+class Repeating(grpc.GenericRpcHandler):
+    """Refuses whatever it is asked, and repeats what it was shown."""
+
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+        def refuse(_: bytes, context: grpc.ServicerContext) -> bytes:
+            context.abort(grpc.StatusCode.INTERNAL, str(dict(details.invocation_metadata)))
+
+        return grpc.unary_unary_rpc_method_handler(refuse)
+
+
+def test_what_a_server_repeats_over_grpc_gets_into_no_record():
+    server = grpc.server(ThreadPoolExecutor(2))
+    server.add_generic_rpc_handlers((Repeating(),))
+    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    try:
+        records = run(plan_for(address, "grpc", "m", SAMPLES, seconds=0.1, token=TOKEN))
+    finally:
+        server.stop(None)
+
+    (failure,) = records.failures
+    assert failure.startswith("INTERNAL ")
+    assert "Bearer (the token)" in failure
+    assert SECRET not in failure
 
 
 def test_refused_statistics_are_a_note_and_no_end(gateway):

@@ -61,7 +61,7 @@ def test_who_is_sent_on_to_where_the_token_does_not_go_is_told_so():
 
 
 def test_torchserve_refuses_in_words_of_its_own():
-    with pytest.raises(RefusedError, match="say token_file"):
+    with pytest.raises(RefusedError, match=r"\(400 InvalidKeyException\): say token_file"):
         check_answer(place(Token(), "torchserve"), answer(400, Token(), OF_TORCHSERVE))
 
     check_answer(place(Token(), "torchserve"), answer(400, Token(), b'{"code": 400}'))
