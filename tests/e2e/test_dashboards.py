@@ -87,6 +87,8 @@ def guarded(folder: Path) -> Iterator[dict[str, object]]:
     with serving(
         folder / "models", arguments=("--access-file", str(access), *secret.flags)
     ) as server:
+        stranger = httpx.get(f"https://127.0.0.1:{server.http_port}/v2", verify=False)
+        assert stranger.status_code == 401
         yield {
             "job_name": "underway-guarded",
             "scheme": "https",
@@ -120,6 +122,7 @@ def prometheus(tmp_path_factory) -> Iterator[Prometheus]:
             (doubling / "2/model.onnx").write_bytes(b"no model")
             until(lambda: ("UnderwayLoadFailed", "doubling") in made.firing())
             until(lambda: made.values("underway_tls_certificate_expiry_timestamp_seconds"))
+            until(lambda: made.values("underway_refused_calls_total"))
             made.freeze()
             yield made
 

@@ -142,12 +142,31 @@ MACHINE = [
     ),
 ]  # fmt: skip
 
+DOORS = [
+    lines(
+        "Calls refused",
+        "reqps",
+        (c.rate("underway_refused_calls_total", c.SERVER, "instance, door, code"),
+         "{{instance}} {{door}} {{code}}"),
+        about="For want of a right, by port. They are in no other panel.",
+        width=12,
+    ),
+    lines(
+        "Time the certificate has left",
+        "s",
+        (f"underway_tls_certificate_expiry_timestamp_seconds{{{c.SERVER}}} - time()",
+         "{{instance}}"),
+        about="Until clients refuse it, unless it is renewed.",
+        width=12,
+    ),
+]  # fmt: skip
+
 BOARD = Board(
     "underway-overview",
     "Underway: overview",
     "All models of all servers: traffic, failures, waiting, versions, machine.",
     (c.INSTANCE, c.MODELS),
     [("Now", NOW), ("Requests", TRAFFIC), ("Waiting", LOAD), ("Versions", VERSIONS),
-     ("Machine", MACHINE)],
+     ("Machine", MACHINE), ("Doors", DOORS)],
     (c.ALERTS,),
 )  # fmt: skip
