@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -11,8 +10,6 @@ from loadtests.compare.ask import ask, samples_for, signature_at
 from loadtests.compare.places import Place
 from loadtests.compare.refused import RefusedError
 from loadtests.compare.spec import Candidate
-from loadtests.generator.process import run
-from loadtests.generator.target import plan_for
 from loadtests.wire.token import Token
 from tests.e2e.test_compare import finished
 from tests.e2e.test_compare_refusals import said
@@ -85,11 +82,6 @@ def test_who_is_refused_is_told_what_to_do(guarded, protocol, token, words, code
         ask(refused, samples, signature)
     with pytest.raises(RefusedError, match=rf"{words} \({codes[0]}\)"):
         signature_at(refused)
-    records = run(
-        plan_for(refused.address, protocol, "echo", samples, seconds=0.1, token=refused.token)
-    )
-    assert (records.table["failure"] >= 0).all()
-    assert all(failure.startswith(code) for failure in records.failures)
 
 
 def test_one_that_is_refused_ends_the_comparison_before_anything_is_measured(guarded, tmp_path):
@@ -100,4 +92,4 @@ def test_one_that_is_refused_ends_the_comparison_before_anything_is_measured(gua
 
     assert "candidate 'grpc': the server wants a token (UNAUTHENTICATED): say token_file" in log
     assert "warming up" not in log
-    assert not Path(tmp_path / "out").exists()
+    assert not (tmp_path / "out").exists()
