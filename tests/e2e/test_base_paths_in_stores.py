@@ -66,11 +66,13 @@ def at(store, file, tmp_path_factory):
 def test_what_the_file_names_is_served_and_a_new_version_takes_over(at, buckets):
     assert at.answers("first") == "1"
     assert at.metric("underway_repository_reachable", repository="0") == 1
-    assert at.metric("underway_store_received_bytes_total", repository="0") == 7
+    received = at.metric("underway_store_received_bytes_total", repository="0")
 
     publish(buckets / "box" / "prod", "first", 2)
 
     at.until_answers("first", 2)
+    more = at.metric("underway_store_received_bytes_total", repository="0") - received
+    assert (received >= 7, more) == (True, 7)
 
 
 def test_another_base_path_in_the_file_is_followed(at, file):

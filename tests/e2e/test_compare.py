@@ -27,6 +27,7 @@ from loadtests.generator.process import GeneratorError, run
 from loadtests.generator.target import plan_for
 from loadtests.generator.trust import Trust
 from loadtests.samples.sample import Sample
+from tests.harness.children import ended
 from tests.harness.echo_repository import add_echo
 from tests.harness.server_process import ROOT, ServerProcess, serving
 from tests.harness.tls_proxy import TlsProxy, tls_before
@@ -59,7 +60,7 @@ def started(folder: Path, spec: dict, *arguments: str) -> subprocess.Popen[str]:
 def finished(folder: Path, spec: dict, *arguments: str) -> tuple[Result, str]:
     """The same to its end, which must be a good one: the result, and what it said."""
     running = started(folder, spec, *arguments)
-    output, log = running.communicate(timeout=400)
+    output, log = ended(running, 400)
     assert running.returncode == 0, log
     return read_result(folder / "out/result.json"), output
 
@@ -273,7 +274,7 @@ def echo(echo_folder, other, tls, torchserve) -> tuple[Result, Path, int]:
         if "round 3" in line:
             running.send_signal(signal.SIGINT)
             break
-    running.communicate(timeout=100)
+    ended(running, 100)
     return read_result(folder / "out/result.json"), folder, running.returncode
 
 

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from tests.e2e.test_compare import BROKEN_OFF, started
+from tests.harness.children import ended
 from tests.harness.echo_repository import add_echo
 
 pytestmark = pytest.mark.slow
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 def said(folder: Path, spec: dict, *arguments: str) -> str:
     running = started(folder, spec, *arguments)
-    output, log = running.communicate(timeout=100)
+    output, log = ended(running, 100)
     assert running.returncode == 1, output
     assert "Traceback" not in log
     return log
@@ -63,7 +64,7 @@ def test_an_interrupt_before_anything_is_measured_leaves_no_server(tmp_path):
         next(line for line in running.stderr if "starting the servers" in line)
 
     running.send_signal(signal.SIGTERM)
-    _, log = running.communicate(timeout=100)
+    _, log = ended(running, 100)
 
     assert running.returncode == BROKEN_OFF
     assert "Broken off before anything was measured" in log

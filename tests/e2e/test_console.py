@@ -218,17 +218,17 @@ def test_a_request_may_be_edited_as_json(console):
 
 
 def test_a_rollback_is_asked_for_and_done(console, root, operator):
-    add_echo(root, "returns", versions=(1, 2))
-    page = console.open("returns").page
+    add_echo(root, "reverts", versions=(1, 2))
+    page = console.open("reverts").page
     page.locator("header", has_text="version 2 answers").wait_for()
 
     page.get_by_role("button", name="Roll back").click()
-    page.get_by_role("dialog", name="Roll returns back?").get_by_role(
+    page.get_by_role("dialog", name="Roll reverts back?").get_by_role(
         "button", name="Roll back"
     ).click()
 
     page.locator("header", has_text="version 1 answers").wait_for()
-    assert operator.answers("returns") == "1"
+    assert operator.answers("reverts") == "1"
 
 
 def test_a_label_is_set_and_removed(console, operator):

@@ -24,6 +24,7 @@ from loadtests.generator.process import run
 from loadtests.generator.target import plan_for
 from loadtests.samples.discover import DiscoveryError, discover
 from server.repository.publish import publish
+from tests.harness.children import ended
 from tests.harness.echo_repository import add_echo
 from tests.harness.locust_page import locust_page
 from tests.harness.operator import until
@@ -79,7 +80,7 @@ def test_every_protocol_is_answered_right_while_versions_are_swapped(server, rep
         "--rate-per-user", "8", "--shape", "swap", "--swap", str(repository / MODEL),
         "--swap-every", "1.5",
     )  # fmt: skip
-    output, log = running.communicate(timeout=100)
+    output, log = ended(running, 100)
 
     assert running.returncode in (0, LIMITED), log
     found = {row["method"]: row for row in statistics(output)}
@@ -112,7 +113,7 @@ def shaped(server, tmp_path_factory) -> dict[str, tuple[list[dict[str, object]],
             "ramp": locust(server, "--shape", "ramp", "-u", "40", "-t", "20s", "--models", SLOW,
                            "--latency-limit", "400", "OipRest"),
         }  # fmt: skip
-        said = {shape: one.communicate(timeout=150) for shape, one in running.items()}
+        said = {shape: ended(one, 150) for shape, one in running.items()}
     for shape, (_, log) in said.items():
         assert running[shape].returncode in (0, LIMITED), log
     return {shape: (statistics(output), log) for shape, (output, log) in said.items()}
@@ -144,10 +145,11 @@ def test_every_protocol_is_answered_right_over_tls(shaped):
 def test_a_server_that_wants_a_token_is_shown_it_over_every_protocol(repository, tmp_path):
     access = write_access(tmp_path / "access.yaml")
     with serving(repository, arguments=("--access-file", str(access))) as server:
-        output, log = locust(
+        running = locust(
             server, "-u", "10", "-r", "10", "-t", "5s", "--loop", "constant",
             environment={"UNDERWAY_TOKEN": TOKENS["infer"]},
-        ).communicate(timeout=100)  # fmt: skip
+        )  # fmt: skip
+        output, log = ended(running, 100)
         found = {row["method"]: row["num_failures"] for row in statistics(output)}
         assert found == dict.fromkeys(PROTOCOLS, 0), log
 
@@ -211,21 +213,22 @@ def test_both_services_over_grpc_are_asked_by_the_generator_and_by_a_comparison(
         assert all((ours[name] == theirs[name]).all() for name in ours)
 
 
-def test_a_version_that_answers_wrong_is_caught(server, repository, tmp_path):
-    running = locust(server, "-u", "2", "OipRest", "TfServingGrpc")
-    seen = []
-    for line in running.stderr:
-        seen.append(line)
-        if "All users spawned" in line:
-            break
-    server.forget()
-    version = publish(
-        upside_down(repository / MODEL / "1/model.onnx", tmp_path), repository / MODEL
-    )
-    server.wait_for("ready", model=MODEL, version=version)
-    server.wait_for("unloaded", model=MODEL)  # who asked the old one has its answer
-    running.send_signal(signal.SIGINT)
-    output, log = running.communicate(timeout=60)
+def test_a_version_that_answers_wrong_is_caught(demo_repository, tmp_path):
+    model = tmp_path / "models" / MODEL
+    shutil.copytree(demo_repository / MODEL, model)
+    with serving(model.parent) as server:
+        running = locust(server, "-u", "2", "OipRest", "TfServingGrpc")
+        try:
+            while "All users spawned" not in running.stderr.readline():
+                assert running.poll() is None
+            server.forget()
+            version = publish(upside_down(model / "1/model.onnx", tmp_path), model)
+            server.wait_for("ready", model=MODEL, version=version)
+            server.wait_for("unloaded", model=MODEL)  # who asked the old one has its answer
+            running.send_signal(signal.SIGINT)
+            output, log = ended(running, 60)
+        finally:
+            running.kill()
 
     assert running.returncode == 1, log
     assert "wrong digits: expected" in log

@@ -49,7 +49,8 @@ class LocustPage:
         names = self.page.locator("table thead th").all_inner_texts()
         columns = [names.index(name) for name in COUNTED]
         rows = [row.split("\t") for row in self.page.locator("table tbody tr").all_inner_texts()]
-        return {row[0].strip() or row[1]: (*(int(row[at]) for at in columns),) for row in rows}
+        whole = [row for row in rows if len(row) == len(names)]  # others are just being drawn
+        return {row[0].strip() or row[1]: (*(int(row[at]) for at in columns),) for row in whole}
 
 
 @contextlib.contextmanager

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.harness.children import ended
+
 pytestmark = pytest.mark.slow
 
 DIGITS = ("digits-torchscript", "digits-savedmodel", "digits-onnx")
@@ -214,7 +216,7 @@ def test_an_interrupted_build_leaves_nothing(tmp_path, number, moment, status):
             assert stage.name.startswith(".underway-demo-")
             child.send_signal(number)
             break
-    _, errors = child.communicate(timeout=60)
+    _, errors = ended(child, 60)
     assert child.returncode == status, errors
     assert "Traceback" not in errors
     assert list(tmp_path.iterdir()) == []
