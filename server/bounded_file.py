@@ -21,10 +21,15 @@ def read_bounded(path: Path, limit: int) -> bytes:
     """
     try:
         # Without waiting: a pipe would keep whoever reads it for ever.
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise BoundedFileError(f"'{path}' is no file")
-            content = file.read(limit + 1)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            # Closed below: of a folder, which cannot be opened so, it would stay open.
+            with open(descriptor, "rb", closefd=False) as file:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise BoundedFileError(f"'{path}' is no file")
+                content = file.read(limit + 1)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise BoundedFileError(f"'{path}' cannot be read: {error.strerror}") from None
     if len(content) > limit:

@@ -52,7 +52,7 @@ def discover(
     with requests.Session() as session:
         # Also said with every call: what is said here alone yields to REQUESTS_CA_BUNDLE.
         session.verify = (trust or Trust()).verify
-        session.headers.update(token.shown())
+        session.auth = token.from_environment().auth
         try:
             found = list(names) or _ready(session, url)
             if not found:

@@ -39,15 +39,13 @@ def speaks_tf_serving(host: str) -> bool:
     nobody serves is answered otherwise.
     """
     try:
-        trust, headers = Trust().verify, token.shown()
+        trust, auth = Trust().verify, token.from_environment().auth
         index = requests.post(
             f"{host}/v2/repository/index", json={"ready": True}, timeout=TIMEOUT, verify=trust,
-            headers=headers,
+            auth=auth,
         )  # fmt: skip
         name = index.json()[0]["name"]
-        status = requests.get(
-            f"{host}/v1/models/{name}", timeout=TIMEOUT, verify=trust, headers=headers
-        )
+        status = requests.get(f"{host}/v1/models/{name}", timeout=TIMEOUT, verify=trust, auth=auth)
         return status.status_code == 200 and "model_version_status" in status.json()
     except (requests.RequestException, ValueError, KeyError, IndexError, TypeError):
         return False
