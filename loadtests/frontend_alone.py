@@ -166,9 +166,9 @@ def mirror_application() -> OneDoor:
 
 def serve_in_envoy(folder: Path) -> NoReturn:
     """Go on as Envoy."""
-    ports = [port_of(held) for held in [reserve("127.0.0.1", 0), reserve("127.0.0.1", 0)]]
-    explain(folder, *ports)
-    at = Listening("127.0.0.1", *ports)
+    rest, grpc_port = (port_of(held) for held in [reserve("127.0.0.1", 0) for _ in range(2)])
+    explain(folder, rest, grpc_port)
+    at = Listening("127.0.0.1", rest, grpc_port)
     become_envoy("loadtests.frontend_in_envoy:app", at, folder / "admin.sock", {})
 
 

@@ -29,7 +29,7 @@ def to_html(result: Result) -> str:
     )  # fmt: skip
     environment.filters["amount"] = amount
     css = Environment(loader=FileSystemLoader(HERE), autoescape=True).get_template("report.css")
-    return environment.get_template("report.html.j2").render(
+    page: str = environment.get_template("report.html.j2").render(
         result=result,
         css=Markup(css.render()),  # noqa: S704 - our own file, nothing of the result in it
         names=_joined([candidate.name for candidate in result.candidates]),
@@ -47,6 +47,7 @@ def to_html(result: Result) -> str:
         numbers=number_columns,
         facts={**result.machine, **result.versions, "seed": str(result.seed)},
     )
+    return page
 
 
 def number_columns(table: Table) -> set[int]:

@@ -39,7 +39,7 @@ class GrpcClient:
             if credentials is None
             else grpc.aio.secure_channel(address, credentials, options)
         )
-        self._call = self._channel.unary_unary(method)
+        self._call = self._channel.unary_unary(method, None, None)
         self._slots = asyncio.Semaphore(1)
 
     async def open(self, clients: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 import requests
@@ -89,7 +90,7 @@ def _model(session: requests.Session, url: str, name: str, rows: int) -> Model:
     return Model(name, signature, tuple(made_up(signature, rows)))
 
 
-def signature_of(metadata: dict[str, list[dict[str, object]]]) -> Signature:
+def signature_of(metadata: dict[str, list[dict[str, Any]]]) -> Signature:
     """The signature in an answer to a request for a model's metadata."""
     sides = [
         tuple(

@@ -44,10 +44,12 @@ class Input:
     @property
     def values(self) -> list[Any]:
         """As nested lists for JSON, BYTES as text."""
+        array = self.array
         if self.datatype is Datatype.BYTES:
-            texts = [element.decode() for element in self.array.ravel().tolist()]
-            return np.array(texts, object).reshape(self.array.shape).tolist()
-        return self.array.tolist()
+            texts = [element.decode() for element in array.ravel().tolist()]
+            array = np.array(texts, object).reshape(array.shape)
+        values: list[Any] = array.tolist()
+        return values
 
 
 @dataclass(frozen=True, slots=True)

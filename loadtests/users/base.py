@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import gevent
 import gevent.pool
@@ -56,7 +56,7 @@ class ModelUser(User, Generic[Call]):
     abstract = True
     host = DEFAULT_HOST
     protocol: ClassVar[str]
-    _prepared: ClassVar[tuple[Sequence[Model], Sequence[Question[object]]]] = ((), ())
+    _prepared: ClassVar[tuple[Sequence[Model], Sequence[Question[Any]]]] = ((), ())
 
     def encode(self, model: Model, sample: Sample) -> Call | None:
         """The sample as it is sent; None where the protocol can't say it."""
@@ -98,7 +98,7 @@ class ModelUser(User, Generic[Call]):
             self._ask(self.questions[index], time.monotonic())
             return
         start = time.monotonic()
-        seed = np.random.SeedSequence().entropy
+        seed = int(np.random.SeedSequence().generate_state(1)[0])
         self._pool = gevent.pool.Pool(self.options.in_flight)
         for at, index in schedule(self.options.rate, moments, len(self.questions), seed):
             due = start + at
@@ -116,11 +116,12 @@ class ModelUser(User, Generic[Call]):
             if not found:
                 raise DiscoveryError(f"no model can be asked by {self.protocol}")
             kind._prepared = (models, found)
-        return kind._prepared[1]  # type: ignore[return-value]
+        return kind._prepared[1]
 
     def _ask(self, question: Question[Call], intended: float) -> None:
         """One request; its latency is from `intended` (monotonic seconds)."""
-        length, failure = 0, None
+        length = 0
+        failure: Exception | None = None
         try:
             answers, length = self.exchange(question)
             done = time.monotonic()

@@ -37,7 +37,7 @@ class GrpcUser(ModelUser[bytes]):
             else grpc.insecure_channel(address, settings)
         )
         self._shown = tuple(token.shown().items())
-        self._call = self._channel.unary_unary(self.method)
+        self._call = self._channel.unary_unary(self.method, None, None)
 
     def exchange(self, question: Question[bytes]) -> tuple[Answers, int]:
         """Call it."""

@@ -59,7 +59,7 @@ class Shape(LoadTestShape):
 
     def _moment(self) -> Moment:
         """What came since the last tick; the p95 is Locust's over its last ten seconds."""
-        total = self.runner.stats.total  # type: ignore[union-attr]
+        total = self.runner.stats.total
         at, requests, failures = self._seen
         now = time.monotonic()
         self._seen = (now, total.num_requests, total.num_failures)

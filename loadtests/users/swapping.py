@@ -78,7 +78,7 @@ def _start(environment: Environment, **_: object) -> None:
         # With the page there can be another test, with options that can be used.
         gevent.spawn_later(0, runner.quit if environment.web_ui is None else runner.stop)
         return
-    environment.underway_swapper = swapper  # type: ignore[attr-defined]
+    environment.underway_swapper = swapper
 
 
 @events.test_stop.add_listener

@@ -72,7 +72,7 @@ def _begin(environment: Environment, **_: object) -> None:
     WATCH.begin()
     _workers.clear()
     if not hasattr(environment, "underway_watch"):
-        environment.underway_watch = gevent.spawn(_looking)  # type: ignore[attr-defined]
+        environment.underway_watch = gevent.spawn(_looking)
 
 
 @events.report_to_master.add_listener
