@@ -122,7 +122,7 @@ async def test_a_deadline_is_answered_when_it_passes_even_while_the_model_is_bus
 
 
 async def test_a_cancelled_request_is_not_computed(start):
-    pool = await start(delay_ms=100, crash_on=9)
+    pool = await start(delay_ms=500, crash_on=9)
     first = asyncio.ensure_future(ask(pool, 1))
     await asyncio.sleep(0.02)
     second = asyncio.ensure_future(ask(pool, 9))
