@@ -39,18 +39,23 @@ def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    item.stash[_FAILED] = item.stash.get(_FAILED, False) or report.failed
+    item.stash[_FAILED] = report.when == "call" and report.failed
     return report
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_teardown(item: pytest.Item) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
     """What a module's tests share is made anew after one that failed: what it left half done would
-    make its next run fail as well, whatever had made it fail.
+    make its next run fail as well, whatever had made it fail. What could not be set up is not
+    tried again by each test.
     """
     if item.stash.get(_FAILED, False):
-        item.stash[_FAILED] = False
         item.session._setupstate.teardown_exact(item.session)
+    try:
+        return (yield)
+    except BaseException:
+        item.session._setupstate.teardown_exact(item.session)
+        raise
 
 
 @pytest.fixture(autouse=True)

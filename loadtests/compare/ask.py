@@ -41,8 +41,9 @@ def signature_at(place: Place) -> Signature:
     url = f"{place.rest}/v2/models/{quote(place.model, safe='')}"
     try:
         answer = requests.get(
-            url, timeout=TIMEOUT, verify=place.trust.verify, auth=place.token.auth
-        )
+            url, timeout=TIMEOUT, verify=place.trust.verify, auth=place.token.auth,
+            allow_redirects=False,
+        )  # fmt: skip
         check_answer(place, answer)
         return signature_of(answer.json())
     except requests.exceptions.SSLError:
@@ -121,7 +122,7 @@ def _by_http(
             began = time.monotonic()
             answer = session.post(
                 place.address + call.path, call.body, headers=dict(call.headers), timeout=TIMEOUT,
-                verify=place.trust.verify, auth=place.token.auth,
+                verify=place.trust.verify, auth=place.token.auth, allow_redirects=False,
             )  # fmt: skip
             seconds = time.monotonic() - began
             check_answer(place, answer)

@@ -71,8 +71,9 @@ def ask_for_counters(place: Place) -> Counters | None:
     address = f"{place.rest}/v2/models/{quote(place.model, safe='')}/stats"
     try:
         answer = requests.get(
-            address, timeout=TIMEOUT, verify=place.trust.verify, auth=place.token.auth
-        )
+            address, timeout=TIMEOUT, verify=place.trust.verify, auth=place.token.auth,
+            allow_redirects=False,
+        )  # fmt: skip
         check_answer(place, answer)
         if answer.status_code != 200:
             return None

@@ -15,48 +15,48 @@ FORBIDDEN = ("403", "PERMISSION_DENIED")
 
 
 class RefusedError(ServerError):
-    """A server lets nobody in without a token, or not with this one; the message says what to do.
+    """A server lets nobody in without a token, or not with this one, or sends everybody elsewhere;
+    the message says what to do.
 
     It ends a comparison, as a mistake in the spec does.
     """
 
 
 def check_answer(place: Place, answer: requests.Response) -> None:
-    """Raise RefusedError where it is about who asked."""
+    """Raise RefusedError where it is about who asked, or where the answer is to be had.
+
+    Redirects are not to be followed: the load follows none, and `requests` would show each place
+    what it finds for it in a .netrc.
+    """
     code = str(answer.status_code)
     status, _, kind = TORCHSERVE.partition(" ")
     if code == status and place.protocol == "torchserve" and kind in answer.text:
         code = TORCHSERVE
-    was_shown = "authorization" in answer.request.headers
-    _raise_if_refused(place, code, was_shown=was_shown)
+    if answer.is_redirect:
+        raise RefusedError(
+            f"candidate '{place.name}': the server sends requests on to another place ({code}): "
+            "say where that is instead"
+        )
+    _raise_if_refused(place, code)
 
 
 def check_error(place: Place, error: Exception) -> None:
     """The same for what gRPC raised, which is a call, too; nothing of other errors."""
     code = getattr(error, "code", None)
     if callable(code):
-        _raise_if_refused(place, str(code().name), was_shown=bool(place.token.text))
+        _raise_if_refused(place, str(code().name))
 
 
-def _raise_if_refused(place: Place, code: str, *, was_shown: bool) -> None:
+def _raise_if_refused(place: Place, code: str) -> None:
     if code in (*UNKNOWN, *FORBIDDEN):
-        has_token = bool(place.token.text)
-        reason = why(code, has_token=has_token, was_shown=was_shown)
+        reason = why(code, has_token=bool(place.token.text))
         raise RefusedError(f"candidate '{place.name}': {reason}")
 
 
-def why(code: str, *, has_token: bool, was_shown: bool) -> str:
-    """In words what was refused with `code`, and what to do (pure).
-
-    `was_shown` is False where a token is there, but the answer came from where it does not go.
-    """
+def why(code: str, *, has_token: bool) -> str:
+    """In words what was refused with `code`, and what to do (pure)."""
     if not has_token:
         return f"the server wants a token ({code}): say token_file, a file with one"
-    if not was_shown:
-        return (
-            f"the server sent the request on to another host or port, which is not shown the "
-            f"token ({code}): say where that is as url"
-        )
     if code in UNKNOWN:
         return (
             f"the server does not take the token ({code}): put one into token_file that it knows "

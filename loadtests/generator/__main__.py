@@ -123,6 +123,9 @@ def main(plan: Path, target: Path) -> int:
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
             read = Plan.unpack(plan.read_bytes())
             runner.run(_main(replace(read, token=token.from_environment()), target))
+    except token.BadTokenError as error:
+        print(error, file=sys.stderr)
+        return 1
     except (OSError, TimeoutError) as error:
         print(f"the server can't be reached: {error or 'no answer'}", file=sys.stderr)
         return 1

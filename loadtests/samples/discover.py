@@ -53,12 +53,14 @@ def discover(
     with requests.Session() as session:
         # Also said with every call: what is said here alone yields to REQUESTS_CA_BUNDLE.
         session.verify = (trust or Trust()).verify
-        session.auth = token.from_environment().auth
         try:
+            session.auth = token.from_environment().auth
             found = list(names) or _ready(session, url)
             if not found:
                 raise DiscoveryError(f"{url} has no model that is ready")
             return [_model(session, url, name, rows) for name in found]
+        except token.BadTokenError as error:
+            raise DiscoveryError(str(error)) from None
         except requests.RequestException as error:
             reason = type(error).__name__
             raise DiscoveryError(f"{url} can't be asked for its models: {reason}") from error

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from server.access.credentials import is_token
+
 if TYPE_CHECKING:
     import requests
 
@@ -14,6 +16,10 @@ VARIABLE = "UNDERWAY_TOKEN"
 """Where a process finds its token: neither a page nor a command line shows it."""
 
 HIDDEN = "(the token)"
+
+
+class BadTokenError(ValueError):
+    """What is in the variable cannot be a token; the message does not repeat it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +35,7 @@ class Token:
 
     @property
     def auth(self) -> Callable[[requests.PreparedRequest], requests.PreparedRequest] | None:
-        """The same for `requests`, where a mere header yields to what a .netrc has for the host.
-
-        It goes no further with a redirect than `requests` lets it: not to another host or port.
-        """
+        """The same for `requests`, where a mere header yields to what a .netrc has for the host."""
         return self._sign if self.text else None
 
     @property
@@ -50,10 +53,16 @@ class Token:
 
 
 def from_environment() -> Token:
-    """That of this process."""
-    return Token(os.environ.get(VARIABLE, "").strip())
+    """That of this process. Raises BadTokenError."""
+    text = os.environ.get(VARIABLE, "").strip()
+    if text and not is_token(text):
+        raise BadTokenError(
+            f"{VARIABLE} holds no token: expected letters, digits and any of -._~+/ with = at its "
+            "end"
+        )
+    return Token(text)
 
 
 def shown() -> dict[str, str]:
-    """The headers of that."""
+    """The headers of that. Raises BadTokenError."""
     return from_environment().headers

@@ -122,7 +122,7 @@ def prometheus(tmp_path_factory) -> Iterator[Prometheus]:
             (doubling / "2/model.onnx").write_bytes(b"no model")
             until(lambda: ("UnderwayLoadFailed", "doubling") in made.firing())
             until(lambda: made.values("underway_tls_certificate_expiry_timestamp_seconds"))
-            until(lambda: made.values("underway_refused_calls_total"))
+            until(lambda: made.values("underway_refused_calls_total > 0"))
             made.freeze()
             yield made
 

@@ -113,7 +113,11 @@ def shaped(server, tmp_path_factory) -> dict[str, tuple[list[dict[str, object]],
             "ramp": locust(server, "--shape", "ramp", "-u", "40", "-t", "20s", "--models", SLOW,
                            "--latency-limit", "400", "OipRest"),
         }  # fmt: skip
-        said = {shape: ended(one, 150) for shape, one in running.items()}
+        try:
+            said = {shape: ended(one, 150) for shape, one in running.items()}
+        finally:
+            for one in running.values():
+                one.kill()
     for shape, (_, log) in said.items():
         assert running[shape].returncode in (0, LIMITED), log
     return {shape: (statistics(output), log) for shape, (output, log) in said.items()}
@@ -219,8 +223,10 @@ def test_a_version_that_answers_wrong_is_caught(demo_repository, tmp_path):
     with serving(model.parent) as server:
         running = locust(server, "-u", "2", "OipRest", "TfServingGrpc")
         try:
-            while "All users spawned" not in running.stderr.readline():
-                assert running.poll() is None
+            said = []
+            while not said or "All users spawned" not in said[-1]:
+                said.append(running.stderr.readline())
+                assert said[-1], f"it ended: {said}"
             server.forget()
             version = publish(upside_down(model / "1/model.onnx", tmp_path), model)
             server.wait_for("ready", model=MODEL, version=version)

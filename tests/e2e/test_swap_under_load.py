@@ -69,7 +69,7 @@ def test_a_version_removed_while_requests_are_in_it_answers_them_all(tmp_path, l
     root = tmp_path / "models"
     root.mkdir()
     folder = add_echo(
-        root, "slow", versions=(1,) if last else (1, 2), options={"delay_ms": 400},
+        root, "slow", versions=(1,) if last else (1, 2), options={"delay_ms": 1200},
         version_policy="all",
     )  # fmt: skip
     with serving(root) as server, ThreadPoolExecutor(8) as clients:

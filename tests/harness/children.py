@@ -10,7 +10,8 @@ GRACE = 20.0
 def ended(running: subprocess.Popen[str], seconds: float) -> tuple[str, str]:
     """What the program had written to stdout and stderr when it ended.
 
-    One that takes longer than `seconds` is ended and fails the test with what it said.
+    One that takes longer than `seconds` is ended and fails the test with what it said. Nor does it
+    outlive a wait that is broken off.
     """
     try:
         return running.communicate(timeout=seconds)
@@ -19,6 +20,7 @@ def ended(running: subprocess.Popen[str], seconds: float) -> tuple[str, str]:
         try:
             output, log = running.communicate(timeout=GRACE)
         except subprocess.TimeoutExpired:
-            running.kill()
-            output, log = running.communicate()
+            output, log = "", "nor when it was told to"
         raise AssertionError(f"did not end within {seconds} s: {output}{log}") from None
+    finally:
+        running.kill()  # nothing where it has ended

@@ -62,7 +62,9 @@ class Gateway(http.server.BaseHTTPRequestHandler):
         shown = self.headers.get_all("authorization", [])
         self.server.shown.append(shown)
         model = self.path.rpartition("/")[2]
-        if model.isdecimal():
+        if model == "away":
+            self.answer(307, b"", location=f"{self.server.elsewhere}{self.path}")
+        elif model.isdecimal():
             self.answer(500, ("-" * int(model) + str(shown)).encode())
         else:
             self.answer(200, body)
@@ -124,11 +126,15 @@ def test_without_one_none_is_shown_even_if_the_environment_has_one(gateway, monk
     assert all(headers == [] for headers in gateway.shown)
 
 
-def test_the_token_does_not_go_with_a_redirect_to_another_port(gateway):
-    with pytest.raises(RefusedError, match="another host or port"):
-        signature_at(gateway.place(TOKEN, "away"))
+def test_no_redirect_is_followed(gateway):
+    away = gateway.place(TOKEN, "away")
+    with pytest.raises(RefusedError, match="say where that is instead"):
+        signature_at(away)
+    assert "say where that is instead" in notes_on_statistics(away)[0]
+    with pytest.raises(RefusedError, match="say where that is instead"):
+        ask(gateway.place(TOKEN, "away", "torchserve"), SAMPLES, SIGNATURE)
 
-    assert gateway.shown == [[f"Bearer {SECRET}"]]
+    assert gateway.shown == [[f"Bearer {SECRET}"]] * 3
 
 
 def test_what_a_server_repeats_gets_into_no_error_and_no_record(gateway):

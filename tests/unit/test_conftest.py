@@ -37,3 +37,57 @@ def test_a_second_run_finds_what_is_shared_made_anew(pytester: pytest.Pytester) 
 
     ran.assert_outcomes(passed=3)
     assert "1 rerun" in ran.stdout.str()
+
+
+IN_TEARDOWN = """
+    import pytest
+
+    made = []
+
+    @pytest.fixture(scope="module")
+    def shared():
+        made.append([])
+        return made[-1]
+
+    @pytest.fixture
+    def looked_at(shared):
+        yield shared
+        assert "mine" not in shared or len(made) == 2
+
+    def test_what_is_found_afterwards(looked_at):
+        looked_at.append("mine")
+
+    def test_one_after_it(shared):
+        assert len(made) == 2
+"""
+
+
+def test_the_same_holds_where_a_fixture_finds_fault_afterwards(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest("from tests.conftest import *")
+    pytester.makepyfile(IN_TEARDOWN)
+
+    ran = pytester.runpytest_inprocess("-q", "--reruns", "1", "-p", "no:asyncio")
+
+    ran.assert_outcomes(passed=3)  # that of the first run is counted, which failed afterwards
+    assert "1 rerun" in ran.stdout.str()
+
+
+def test_what_cannot_be_set_up_is_tried_once(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest("from tests.conftest import *")
+    pytester.makepyfile("""
+        import pytest
+
+        @pytest.fixture(scope="module")
+        def shared():
+            print("TRIED")
+            raise OSError
+
+        def test_one(shared): ...
+
+        def test_another(shared): ...
+    """)
+
+    ran = pytester.runpytest_inprocess("-q", "-s", "-p", "no:asyncio")
+
+    ran.assert_outcomes(errors=2)
+    assert ran.outlines.count("TRIED") == 1

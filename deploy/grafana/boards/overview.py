@@ -154,7 +154,7 @@ DOORS = [
     lines(
         "Time the certificate has left",
         "s",
-        (f"underway_tls_certificate_expiry_timestamp_seconds{{{c.SERVER}}} - time()",
+        (f"clamp_min(underway_tls_certificate_expiry_timestamp_seconds{{{c.SERVER}}} - time(), 0)",
          "{{instance}}"),
         about="Until clients refuse it, unless it is renewed.",
         width=12,

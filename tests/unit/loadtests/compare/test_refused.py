@@ -55,9 +55,11 @@ def test_a_refusal_says_what_to_do(code, by_grpc, token, said):
         assert TOKEN.text not in str(error.value)
 
 
-def test_who_is_sent_on_to_where_the_token_does_not_go_is_told_so():
-    with pytest.raises(RefusedError, match=r"another host or port.*say where that is as url"):
-        check_answer(place(TOKEN), answer(401, Token()))
+def test_who_is_sent_elsewhere_is_told_so():
+    sent_on = answer(307, TOKEN)
+    sent_on.headers["location"] = "http://elsewhere:1/"
+    with pytest.raises(RefusedError, match=r"to another place \(307\): say where that is instead"):
+        check_answer(place(TOKEN), sent_on)
 
 
 def test_torchserve_refuses_in_words_of_its_own():

@@ -7,9 +7,10 @@ import requests
 
 from loadtests.generator.plan import Plan
 from loadtests.generator.target import plan_for
+from loadtests.samples.discover import DiscoveryError, discover
 from loadtests.samples.sample import Sample
 from loadtests.wire.http_call import HttpCall, adding
-from loadtests.wire.token import VARIABLE, Token, from_environment
+from loadtests.wire.token import VARIABLE, BadTokenError, Token, from_environment
 
 SECRET = "uw_a_secret"
 TOKEN = Token(SECRET)
@@ -54,6 +55,18 @@ def test_a_process_shows_the_token_it_was_started_with(monkeypatch):
 
     monkeypatch.delenv(VARIABLE)
     assert from_environment() == Token()
+
+
+@pytest.mark.parametrize("text", ["uw_two\nlines", "two words", "uw_\N{EM DASH}", '"uw_quoted"'])
+def test_what_is_no_token_is_refused_by_the_variables_name_and_not_repeated(monkeypatch, text):
+    monkeypatch.setenv(VARIABLE, text)
+
+    with pytest.raises(BadTokenError, match="UNDERWAY_TOKEN holds no token") as refused:
+        from_environment()
+
+    assert text not in str(refused.value)
+    with pytest.raises(DiscoveryError, match="UNDERWAY_TOKEN holds no token"):
+        discover("http://127.0.0.1:9")
 
 
 @pytest.mark.parametrize("protocol", ["rest", "grpc"])

@@ -81,7 +81,7 @@ def test_a_file_that_changed_a_moment_ago_is_read_once_it_stays_as_it_is(file):
     assert early.due == pytest.approx(changed + 0.5)
 
     write(file, "b")
-    late = served.look(file.stat().st_ctime + 0.5, settle=2.0)
+    late = served.look(file.stat().st_ctime + 0.51, settle=2.0)
     assert ([model.name for model in late.models], late.due) == (["b"], None)
 
 
