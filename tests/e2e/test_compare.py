@@ -335,7 +335,7 @@ def test_servers_are_asked_over_tls_and_that_is_a_difference_of_terms(echo):
 def test_who_vouches_for_a_server_is_the_system_unless_it_is_told(tls, trust):
     candidate = Candidate(name="c", model="echo", url=tls.rest)
     place = Place(candidate, "rest", tls.rest, "echo", tls.rest, 0, {}, trust=trust)
-    plan = functools.partial(plan_for, tls.rest, "rest", "echo", seconds=0.2, trust=trust)
+    plan = functools.partial(plan_for, tls.rest, "rest", "echo", seconds=1, trust=trust)
 
     if trust.insecure:
         signature = signature_at(place)

@@ -200,7 +200,7 @@ def test_both_services_over_grpc_are_asked_by_the_generator_and_by_a_comparison(
     said = {}
     for protocol in ("grpc", "tfs-grpc"):
         plan = plan_for(
-            server.grpc_address, protocol, MODEL, model.samples, seconds=0.3, concurrency=2
+            server.grpc_address, protocol, MODEL, model.samples, seconds=1, concurrency=2
         )  # fmt: skip
         records = run(plan)
         candidate = Candidate(name="c", model=MODEL)

@@ -109,7 +109,7 @@ def gateway() -> Iterator[Gateways]:
 def test_the_token_is_shown_once_with_all_that_is_asked(gateway):
     assert signature_at(gateway.place(TOKEN)) == SIGNATURE
     ask(gateway.place(TOKEN, protocol="torchserve"), SAMPLES, SIGNATURE)
-    plan = plan_for(gateway.url, "torchserve", "m", SAMPLES, seconds=0.1, token=TOKEN)
+    plan = plan_for(gateway.url, "torchserve", "m", SAMPLES, seconds=0.5, token=TOKEN)
     records = run(plan)
 
     assert records.failures == ()
@@ -121,7 +121,7 @@ def test_without_one_none_is_shown_even_if_the_environment_has_one(gateway, monk
     monkeypatch.setenv(VARIABLE, SECRET)
     with pytest.raises(RefusedError, match="say token_file"):
         signature_at(gateway.place(Token()))
-    run(plan_for(gateway.url, "torchserve", "m", SAMPLES, seconds=0.1))
+    run(plan_for(gateway.url, "torchserve", "m", SAMPLES, seconds=0.5))
 
     assert all(headers == [] for headers in gateway.shown)
 
@@ -142,7 +142,7 @@ def test_what_a_server_repeats_gets_into_no_error_and_no_record(gateway):
     with pytest.raises(ServerError, match="500 ---") as error:
         ask(gateway.place(TOKEN, str(ASK_KEEPS - 18), "torchserve"), SAMPLES, SIGNATURE)
     model = str(GENERATOR_KEEPS - 18)
-    records = run(plan_for(gateway.url, "torchserve", model, SAMPLES, seconds=0.1, token=TOKEN))
+    records = run(plan_for(gateway.url, "torchserve", model, SAMPLES, seconds=0.5, token=TOKEN))
 
     for text in (str(error.value), *records.failures):
         assert "Bearer (th" in text
@@ -165,7 +165,7 @@ def test_what_a_server_repeats_over_grpc_gets_into_no_record():
     address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
     try:
-        records = run(plan_for(address, "grpc", "m", SAMPLES, seconds=0.1, token=TOKEN))
+        records = run(plan_for(address, "grpc", "m", SAMPLES, seconds=0.5, token=TOKEN))
     finally:
         server.stop(None)
 
@@ -183,7 +183,7 @@ def test_refused_statistics_are_a_note_and_no_end(gateway):
 
 
 def test_neither_command_line_nor_files_of_a_generator_have_the_token(gateway, tmp_path):
-    plan = plan_for(gateway.url, "torchserve", "m", SAMPLES, seconds=0.1, token=TOKEN)
+    plan = plan_for(gateway.url, "torchserve", "m", SAMPLES, seconds=0.5, token=TOKEN)
     with connected([plan], tmp_path) as load:
         (process,) = load._processes
         command = Path(f"/proc/{process.pid}/cmdline").read_bytes()

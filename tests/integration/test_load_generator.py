@@ -54,7 +54,7 @@ def test_a_generator_that_cannot_send_as_fast_as_it_should_says_so():
 
 def test_versions_and_server_timing_are_recorded_and_kept_in_a_file(tmp_path):
     with stalling() as server:
-        plan = plan_for(server.url, "rest-json", "m", SAMPLES, seconds=0.2, concurrency=2)
+        plan = plan_for(server.url, "rest-json", "m", SAMPLES, seconds=0.5, concurrency=2)
         found = run(plan, save=tmp_path / "records.npz")
 
     assert set(found.table["version"]) == {3}
