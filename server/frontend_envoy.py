@@ -26,7 +26,7 @@ from server.frontends.rest import create_app
 from server.frontends.servicers import all_servicers
 from server.hosting.client import GatewayClient, attach
 from server.hosting.envoy_admin import EnvoyAdmin, admin_path
-from server.hosting.envoy_tls import clear_secrets, secrets_folder
+from server.hosting.envoy_tls import asks_clients, clear_secrets, secrets_folder
 from server.routing.messages import Welcome
 from server.telemetry.logs import configure_logs
 
@@ -79,11 +79,12 @@ class EnvoyFrontend:
         try:
             await self._serve_until_told(client)
         except OSError as error:
-            log.error("Envoy does not answer; ending at once", reason=str(error))
+            log.error("Envoy cannot serve; ending at once", reason=str(error))
             os._exit(1)
 
     async def _serve_until_told(self, client: GatewayClient) -> None:
         await self._admin.listening()
+        await self._check_tls()
         gc.collect()
         gc.freeze()  # as in the gateway: collections leave out what was there at the start
         client.listening()
@@ -99,6 +100,16 @@ class EnvoyFrontend:
         await self._drain(client.welcome)
         await client.close()
         await self._admin.quit()
+
+    async def _check_tls(self) -> None:
+        """Raise OSError where Envoy has no certificate. The files were good when this process
+        began; where they were not when Envoy read them, it would hang up on everybody from now on.
+        """
+        folder = secrets_folder(self._door_path)
+        if folder.exists() and not await self._admin.has_certificates(
+            of_clients=asks_clients(folder)
+        ):
+            raise OSError("the certificate's files changed meanwhile, and cannot be used")
 
     async def _drain(self, welcome: Welcome) -> None:
         await self._admin.drain()

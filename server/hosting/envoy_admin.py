@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import json
 import os
 import re
 import socket
@@ -36,6 +37,12 @@ class EnvoyAdmin:
             except (FileNotFoundError, ConnectionRefusedError):
                 pass  # it opens this socket while it starts
             await asyncio.sleep(_LOOK_EVERY)
+
+    async def has_certificates(self, *, of_clients: bool) -> bool:
+        """Whether it speaks TLS by now; with `of_clients` also whether it knows who may come."""
+        found = json.loads(await self._ask("GET", "/certs"))["certificates"]
+        own = any(one["cert_chain"] for one in found)
+        return own and (not of_clients or any(one["ca_cert"] for one in found))
 
     async def drain(self) -> None:
         """Close the ports, and have clients take their next request elsewhere."""

@@ -35,6 +35,11 @@ def write_secrets(folder: Path, files: TlsFiles) -> None:
         _file(folder, name).write_text(json.dumps({"resources": [resource]}))
 
 
+def asks_clients(folder: Path) -> bool:
+    """Whether `folder` also tells of authorities of clients."""
+    return _file(folder, _CLIENTS).exists()
+
+
 def tell_of_renewal(folder: Path) -> None:
     """Have every Envoy that watches `folder` read the files anew."""
     aside = folder / f".{_SIGN}"

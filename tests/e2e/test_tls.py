@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 import ssl
 import subprocess
@@ -22,8 +23,8 @@ from click.testing import CliRunner
 
 from server.cli import main
 from server.tls.facts import facts_of
-from tests.harness.echo_repository import add_echo, ask
-from tests.harness.family import frontends
+from tests.harness.echo_repository import add_echo, ask, put
+from tests.harness.family import door_of, frontends
 from tests.harness.operator import in_background, until
 from tests.harness.server_process import (
     CLIENT_PYTHON,
@@ -306,7 +307,31 @@ def test_a_frontend_that_dies_meanwhile_hangs_up_on_nobody_and_comes_back_when_i
 
     renewed = world.issue()
     until(lambda: shown((NAME, world.server.http_port), world.context) == renewed)
-    until(lambda: len(frontends(world.server)) == len(before), 60)
+    until(lambda: answering(world) == len(before), 60)
+    for _ in range(10):
+        assert httpx.get(f"{world.rest}/v2", verify=world.context).status_code == 200
+
+
+def answering(world: World) -> int:
+    """How many frontends in processes of their own are answering."""
+    text = httpx.get(f"{world.operators}/metrics", verify=world.context).text
+    return len(set(re.findall(r'lag_seconds_count\{process="frontend-(\d+)', text)))
+
+
+def test_an_envoy_that_reads_what_cannot_be_used_does_not_stay_and_hang_up_on_everybody(world):
+    before = frontends(world.server)
+    if not before or not (told := door_of(before[0]).parent / "tls/own.json").exists():
+        pytest.skip("no Envoy")
+    # As if the certificate had been written over after the look that found it good.
+    right = told.read_text()
+    put(told, right.replace(str(world.secret.certificate), str(world.folder / "nothing")))
+    before[0].kill()
+
+    ended = world.server.wait_for("Envoy cannot serve; ending at once")
+    assert "certificate's files changed" in ended["reason"]
+
+    put(told, right)
+    until(lambda: answering(world) == len(before), 60)
     for _ in range(10):
         assert httpx.get(f"{world.rest}/v2", verify=world.context).status_code == 200
 

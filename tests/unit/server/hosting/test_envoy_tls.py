@@ -9,6 +9,7 @@ import pytest
 
 from server.hosting.envoy_config import Listening, bootstrap
 from server.hosting.envoy_tls import (
+    asks_clients,
     clear_secrets,
     secrets_folder,
     tell_of_renewal,
@@ -58,12 +59,14 @@ def test_the_files_are_named_and_nothing_of_them_is_copied(tmp_path):
     }
     (clients,) = json.loads((folder / "clients.json").read_text())["resources"]
     assert clients["validation_context"]["trusted_ca"] == {"filename": "/secret/ca.crt"}
+    assert asks_clients(folder)
 
 
 def test_without_authorities_of_clients_there_is_one_secret(tmp_path):
     write_secrets(tmp_path / "tls", TlsFiles("/c", "/k"))
 
     assert [path.name for path in (tmp_path / "tls").iterdir()] == ["own.json"]
+    assert not asks_clients(tmp_path / "tls")
 
 
 def test_a_renewal_is_something_moved_into_the_folder(tmp_path):
