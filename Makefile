@@ -7,8 +7,9 @@ HOST ?= http://127.0.0.1:8000
 SPEC ?= loadtests/compare/digits.yaml
 # Three processes: many tests wait for servers that start. A file stays together, for its fixtures.
 # A test gets a second chance, since on a busy machine processes may start late; what is wrong fails twice.
+# Why it took the second is shown at the end.
 PYTEST_ARGS ?=
-PARALLEL ?= -n 3 --dist loadfile --no-loadscope-reorder --reruns 1
+PARALLEL ?= -n 3 --dist loadfile --no-loadscope-reorder --reruns 1 --rerun-show-tracebacks
 # Slow tests measure, or hold servers to their times: two processes leave them a CPU each.
 PARALLEL_SLOW ?= $(subst -n 3,-n 2,$(PARALLEL))
 # For images: which target, and what builds it.
