@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import yaml
 
+from tests.harness.operator import until
 from tests.harness.server_process import ROOT
 
 FOLDER = ROOT / ".venvs/prometheus"
@@ -39,6 +40,10 @@ class Prometheus:
         answer = self._client.get(f"/api/v1/{path}", params=parameters).json()
         assert answer["status"] == "success", f"{answer.get('error')} in {parameters}"
         return answer["data"]
+
+    def ready(self) -> bool:
+        """Whether it answers queries."""
+        return self._client.get("/-/ready").status_code == 200
 
     def freeze(self) -> None:
         """Answer queries as of this moment from here on."""
@@ -82,7 +87,9 @@ def scraping(target: str, folder: Path, *others: dict[str, object]) -> Iterator[
         for line in process.stderr:
             said.append(line)
             if found := LISTENING.search(line):
-                yield Prometheus(f"http://{found[1]}")
+                made = Prometheus(f"http://{found[1]}")
+                until(made.ready)  # it listens before it answers
+                yield made
                 return
         raise AssertionError("".join(said))
     finally:
