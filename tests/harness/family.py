@@ -28,7 +28,15 @@ def zygotes(server: ServerProcess) -> list[psutil.Process]:
 def workers(server: ServerProcess, model: str = "") -> list[psutil.Process]:
     """Worker processes, of one model or all; they carry its name."""
     found = [worker for zygote in zygotes(server) for worker in zygote.children()]
-    return [worker for worker in found if worker.name().startswith(model)]
+    return [worker for worker in found if _name(worker).startswith(model)]
+
+
+def _name(process: psutil.Process) -> str:
+    """ "" where it has ended meanwhile."""
+    try:
+        return process.name()
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def _children(server: ServerProcess, *programs: str) -> list[psutil.Process]:

@@ -21,12 +21,15 @@ import onnxruntime
 import psutil
 
 from tests.harness.echo_repository import add_echo
+from tests.harness.family import workers
+from tests.harness.operator import until
 from tests.harness.server_process import ServerProcess, serving
 
 LIMIT = 2**20
 """max_message_bytes of a hostile server."""
 
 MODEL = "digits-onnx"
+BROKEN = "broken"
 IMAGE = np.arange(64, dtype=np.float32) / 64
 INPUT = {"name": "image", "datatype": "FP32", "shape": [1, 1, 8, 8], "data": IMAGE.tolist()}
 LENGTH = "Inference-Header-Content-Length"
@@ -109,6 +112,7 @@ class Watched:
     def __init__(self, server: ServerProcess, repository: Path) -> None:
         self.server = server
         self.process = psutil.Process(server.process.pid)
+        until(lambda: not workers(server, BROKEN))  # that of a load that failed ends a moment later
         self._family = self._pids()
         session = onnxruntime.InferenceSession(repository / MODEL / "1/model.onnx")
         (self._expected,) = session.run(None, {"image": IMAGE.reshape(1, 1, 8, 8)})
@@ -168,7 +172,7 @@ def write_repository(root: Path, demo_repository: Path) -> None:
     (root / "growing/1/model.onnx").write_bytes(growing())
     add_echo(root, "slow", options={"delay_ms": 300})
     add_echo(root, "slower", options={"delay_ms": 3000})
-    add_echo(root, "broken", options={"fail_load": "told to"})
+    add_echo(root, BROKEN, options={"fail_load": "told to"})
 
 
 def growing() -> bytes:
@@ -200,5 +204,5 @@ def watched(root: Path, demo_repository: Path) -> Iterator[Watched]:
 
 def _is_surprise(event: dict[str, Any]) -> bool:
     if event["event"] == "failed to load":
-        return event["model"] != "broken"
+        return event["model"] != BROKEN
     return event["event"] == "not json" or event.get("level") not in ("info", "warning")
