@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from urllib.parse import quote
 
 import grpc
 import requests
 
+from loadtests.compare.model_page import model_page
 from loadtests.compare.places import Place
 from loadtests.compare.refused import check_answer, check_error
 from loadtests.compare.underway import ServerError
@@ -38,14 +38,8 @@ def signature_at(place: Place) -> Signature:
             f"candidate '{place.name}' can't be the reference: it has no metadata of the Open "
             "Inference Protocol. Say its rest, or name another as parity.reference"
         )
-    url = f"{place.rest}/v2/models/{quote(place.model, safe='')}"
     try:
-        answer = requests.get(
-            url, timeout=TIMEOUT, verify=place.trust.verify, auth=place.token.auth,
-            allow_redirects=False,
-        )  # fmt: skip
-        check_answer(place, answer)
-        return signature_of(answer.json())
+        return signature_of(model_page(place, "", TIMEOUT).json())
     except requests.exceptions.SSLError:
         raise ServerError(f"candidate '{place.name}' {UNTRUSTED}") from None
     except (requests.RequestException, ValueError, KeyError, TypeError):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
 
 import requests
 
+from loadtests.compare.model_page import model_page
 from loadtests.compare.places import Place
-from loadtests.compare.refused import RefusedError, check_answer
+from loadtests.compare.refused import RefusedError
 
 TIMEOUT = 10.0
 NS_PER_MS = 1e6
@@ -68,13 +68,8 @@ def ask_for_counters(place: Place) -> Counters | None:
     """Ask its server; None where it has no such statistics. Raises RefusedError."""
     if not place.rest:
         return None
-    address = f"{place.rest}/v2/models/{quote(place.model, safe='')}/stats"
     try:
-        answer = requests.get(
-            address, timeout=TIMEOUT, verify=place.trust.verify, auth=place.token.auth,
-            allow_redirects=False,
-        )  # fmt: skip
-        check_answer(place, answer)
+        answer = model_page(place, "/stats", TIMEOUT)
         if answer.status_code != 200:
             return None
         return counters_of(answer.json())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from loadtests.compare.spec import Candidate
 from loadtests.compare.underway import ServerError
-from loadtests.wire.token import Token
+from loadtests.wire.token import EXPECTED, Token
 from server.access.credentials import is_token
 from server.bounded_file import BoundedFileError, read_bounded
 
@@ -30,8 +30,5 @@ def read_token(candidate: Candidate, base: Path) -> Token:
     token = content.decode("ascii", "replace").strip()
     if not is_token(token):
         reason = "holds something else" if token else "is empty"
-        raise ServerError(
-            f"{at}, of letters, digits and any of -._~+/ with = at its end: "
-            f"'{candidate.token_file}' {reason}"
-        )
+        raise ServerError(f"{at}, of {EXPECTED}: '{candidate.token_file}' {reason}")
     return Token(token)

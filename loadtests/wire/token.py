@@ -17,6 +17,9 @@ VARIABLE = "UNDERWAY_TOKEN"
 
 HIDDEN = "(the token)"
 
+EXPECTED = "letters, digits and any of -._~+/ with = at its end"
+"""What a token consists of, in words."""
+
 
 class BadTokenError(ValueError):
     """What is in the variable cannot be a token; the message does not repeat it."""
@@ -56,10 +59,7 @@ def from_environment() -> Token:
     """That of this process. Raises BadTokenError."""
     text = os.environ.get(VARIABLE, "").strip()
     if text and not is_token(text):
-        raise BadTokenError(
-            f"{VARIABLE} holds no token: expected letters, digits and any of -._~+/ with = at its "
-            "end"
-        )
+        raise BadTokenError(f"{VARIABLE} holds no token: expected {EXPECTED}")
     return Token(text)
 
 

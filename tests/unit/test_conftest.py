@@ -6,7 +6,15 @@ import pytest
 
 pytest_plugins = ["pytester"]
 
-SHARING = """
+
+def run(pytester: pytest.Pytester, tests: str, *flags: str) -> pytest.RunResult:
+    """Run `tests` with what this project's conftest does."""
+    pytester.makeconftest("from tests.conftest import *")
+    pytester.makepyfile(tests)
+    return pytester.runpytest_inprocess("-q", "-p", "no:asyncio", *flags)
+
+
+SHARED = """
     import pytest
 
     made = []
@@ -15,7 +23,9 @@ SHARING = """
     def shared():
         made.append([])
         return made[-1]
+"""
 
+SHARING = """
     def test_one_leaves_its_mark(shared):
         shared.append("first")
 
@@ -30,25 +40,13 @@ SHARING = """
 
 
 def test_a_second_run_finds_what_is_shared_made_anew(pytester: pytest.Pytester) -> None:
-    pytester.makeconftest("from tests.conftest import *")
-    pytester.makepyfile(SHARING)
-
-    ran = pytester.runpytest_inprocess("-q", "--reruns", "1", "-p", "no:asyncio")
+    ran = run(pytester, SHARED + SHARING, "--reruns", "1")
 
     ran.assert_outcomes(passed=3)
     assert "1 rerun" in ran.stdout.str()
 
 
 IN_TEARDOWN = """
-    import pytest
-
-    made = []
-
-    @pytest.fixture(scope="module")
-    def shared():
-        made.append([])
-        return made[-1]
-
     @pytest.fixture
     def looked_at(shared):
         yield shared
@@ -63,32 +61,29 @@ IN_TEARDOWN = """
 
 
 def test_the_same_holds_where_a_fixture_finds_fault_afterwards(pytester: pytest.Pytester) -> None:
-    pytester.makeconftest("from tests.conftest import *")
-    pytester.makepyfile(IN_TEARDOWN)
-
-    ran = pytester.runpytest_inprocess("-q", "--reruns", "1", "-p", "no:asyncio")
+    ran = run(pytester, SHARED + IN_TEARDOWN, "--reruns", "1")
 
     ran.assert_outcomes(passed=3)  # that of the first run is counted, which failed afterwards
     assert "1 rerun" in ran.stdout.str()
 
 
+NOT_SET_UP = """
+    import pytest
+
+    @pytest.fixture(scope="module")
+    def shared():
+        with open("tries", "a") as file:
+            file.write("1")
+        raise OSError
+
+    def test_one(shared): ...
+
+    def test_another(shared): ...
+"""
+
+
 def test_what_cannot_be_set_up_is_tried_once(pytester: pytest.Pytester) -> None:
-    pytester.makeconftest("from tests.conftest import *")
-    pytester.makepyfile("""
-        import pytest
-
-        @pytest.fixture(scope="module")
-        def shared():
-            with open("tries", "a") as file:
-                file.write("1")
-            raise OSError
-
-        def test_one(shared): ...
-
-        def test_another(shared): ...
-    """)
-
-    ran = pytester.runpytest_inprocess("-q", "-p", "no:asyncio")
+    ran = run(pytester, NOT_SET_UP)
 
     ran.assert_outcomes(errors=2)
     assert (pytester.path / "tries").read_text() == "1"
